@@ -1,0 +1,1 @@
+"""The modality worklist and MPPS broker. The rooms and who may import whom: docs/architecture.md."""

@@ -1,0 +1,1 @@
+"""Helpers that tests share. Nothing here knows a rule of the broker."""

@@ -1,0 +1,57 @@
+"""Owns: a DICOM acceptor with the broker's handlers on a test's database. Must not: hold rules of the worklist."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from broker.dicom.acceptor import Acceptor
+from broker.dicom.association_policy import AssociationPolicy
+from broker.dicom.handlers import BrokerHandlers
+from broker.dicom.mpps import MppsHandler
+from broker.dicom.scu import Peer
+from broker.dicom.upper_layer import AcceptorConfig
+from broker.dicom.worklist import WorklistConfig, WorklistHandler
+from broker.domain.devices import DeviceProfile, DeviceRegistry
+from broker.domain.site import Site
+from broker.services.context import Context
+from broker.services.devices import DeviceLog
+from broker.store.database import Database
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A running acceptor."""
+
+    context: Context
+    port: int
+    log: DeviceLog
+    acceptor: Acceptor
+
+    def peer(self, calling_ae_title: str = "CT1", **more: object) -> Peer:
+        """How to reach it as the device `calling_ae_title`."""
+        return Peer("127.0.0.1", self.port, calling_ae_title=calling_ae_title, **more)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def provider(
+    url: str, *profiles: DeviceProfile, limit: int = 0, charset: str = "ISO_IR 192", accept_unknown: bool = True
+) -> Iterator[Provider]:
+    """An acceptor on a free port, on the migrated database at `url`."""
+    database = Database(url)
+    context = Context(database, Site(zone=ZoneInfo("UTC")), lambda: NOW)
+    log = DeviceLog(context)
+    registry = DeviceRegistry.of(profiles)
+    worklist = WorklistHandler(context, WorklistConfig(limit, charset), registry, log)
+    policy = AssociationPolicy(registry, log, accept_unknown=accept_unknown)
+    acceptor = Acceptor(AcceptorConfig(port=0), BrokerHandlers(worklist, MppsHandler(context)), policy.admit)
+    acceptor.start()
+    try:
+        yield Provider(context, acceptor.port, log, acceptor)
+    finally:
+        acceptor.stop()
+        log.stop()
+        database.close()
