@@ -1,0 +1,61 @@
+"""Reading a data set in the DICOM JSON Model (PS3.18 Annex F) as plain Python: what rules about data sets work on.
+
+Keys are tags of eight upper-case hexadecimal digits; nothing here knows bytes, character sets or attribute names.
+"""
+
+from collections.abc import Mapping, Sequence
+
+#: one element: {"vr": ..., "Value": [...]} or {"vr": ..., "InlineBinary": ...}; neither when it has no value
+Element = Mapping[str, object]
+Dataset = Mapping[str, Element]
+
+_PERSON_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+
+
+def key_of(tag: int) -> str:
+    """The key of a tag given as ``group << 16 | element``."""
+    return f"{tag:08X}"
+
+
+def values(dataset: Dataset, tag: int) -> Sequence[object]:
+    """The values of an element as they stand; empty when it is absent or empty."""
+    found = dataset.get(key_of(tag), {}).get("Value")
+    return found if isinstance(found, list | tuple) else ()
+
+
+def texts(dataset: Dataset, tag: int) -> tuple[str, ...]:
+    """The values of an element as text without padding, empty ones left out; groups of person names joined by ``=``."""
+    return tuple(t for t in (_text(v) for v in values(dataset, tag)) if t)
+
+
+def text(dataset: Dataset, tag: int) -> str:
+    """The first value of an element as text, or the empty string."""
+    found = texts(dataset, tag)
+    return found[0] if found else ""
+
+
+def items(dataset: Dataset, tag: int) -> tuple[Dataset, ...]:
+    """The items of a sequence; empty when there is none."""
+    return tuple(v for v in values(dataset, tag) if isinstance(v, Mapping))
+
+
+def is_present(dataset: Dataset, tag: int) -> bool:
+    """True when the element is there, with or without a value."""
+    return key_of(tag) in dataset
+
+
+def has_value(dataset: Dataset, tag: int) -> bool:
+    """True when the element has a value: an item, some bytes, or text that is not only padding."""
+    element = dataset.get(key_of(tag), {})
+    if element.get("InlineBinary") or element.get("BulkDataURI"):
+        return True
+    if element.get("vr") == "SQ":
+        return bool(items(dataset, tag))
+    return bool(texts(dataset, tag))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        groups = [str(value.get(group) or "").strip() for group in _PERSON_GROUPS]
+        return "=".join(groups).rstrip("=")
+    return "" if value is None else str(value).strip(" \0")

@@ -1,0 +1,124 @@
+"""Notifications: who wants to be told of which facts, what an outbox entry is, and what became of a delivery attempt.
+
+Owns the terms shared by the services, the senders and the pages.  Must not know how anything is rendered or sent.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from broker.domain.model import FactKind
+
+#: what a destination is told unless its rule says otherwise: the life of an order as a whole
+DEFAULT_EVENTS = frozenset(
+    {FactKind.ORDER_STARTED, FactKind.ORDER_COMPLETED, FactKind.ORDER_DISCONTINUED, FactKind.ORDER_RETURNED}
+)
+#: facts about notifications are never notified: one delivery would cause the next, without end
+NEVER_NOTIFIED = frozenset({FactKind.NOTIFICATION_DELIVERED, FactKind.NOTIFICATION_PARKED})
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationRule:
+    """What one destination wants to be told.  Empty ``modalities`` or ``senders`` means all.
+
+    Raises ValueError for a rule that asks for notifications of notifications.
+    """
+
+    name: str
+    kind: str = "hl7"
+    events: frozenset[FactKind] = DEFAULT_EVENTS
+    modalities: frozenset[str] = frozenset()
+    senders: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        circular = self.events & NEVER_NOTIFIED
+        if circular:
+            raise ValueError(f"destination {self.name}: {', '.join(sorted(circular))} cannot be notified; leave it out")
+
+    def wants(self, kind: FactKind, modalities: Collection[str], sender: str) -> bool:
+        """True when a fact of ``kind`` on an order of ``sender`` with these ``modalities`` is for this destination."""
+        return (
+            kind in self.events
+            and (not self.modalities or not self.modalities.isdisjoint(modalities))
+            and (not self.senders or sender in self.senders)
+        )
+
+
+class NotificationState(StrEnum):
+    """State of an outbox entry.
+
+    Only PENDING entries are sent; a PARKED one waits for a person and holds back the later ones of its subject;
+    DELIVERED and SKIPPED are final.
+    """
+
+    PENDING = "pending"
+    PARKED = "parked"
+    DELIVERED = "delivered"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One outbox entry: one fact for one destination, as it was when it happened."""
+
+    key: int
+    #: the same over every attempt, at most 20 characters (MSH-10): a receiver recognises a repeat by it
+    message_id: str
+    destination: str
+    #: what stays in order among itself: ``order:17``, ``performed:4``, ``patient:9``
+    subject: str
+    kind: FactKind
+    payload: Mapping[str, object]
+    state: NotificationState
+    attempts: int
+    due_at: datetime
+    created_at: datetime
+    request_key: int | None = None
+    last_error: str = ""
+    finished_at: datetime | None = None
+
+
+class Verdict(StrEnum):
+    """What an attempt means for the entry."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    PARK = "park"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one delivery attempt.  ``detail`` holds the receiver's words, never ours about a patient."""
+
+    verdict: Verdict
+    detail: str = ""
+    #: the receiver's answer as received
+    answer: bytes | None = None
+    #: False: the destination as a whole did not answer, so that other entries would fare no better
+    reachable: bool = True
+    #: what to say in the order's timeline: the status told, the answer's code
+    summary: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How one destination is doing: entries per state, and since when its oldest entry waits."""
+
+    destination: str
+    pending: int
+    parked: int
+    delivered: int
+    oldest_waiting: datetime | None
+    last_delivered: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One recorded attempt (or act of a person) on an entry."""
+
+    at: datetime
+    result: str
+    milliseconds: int
+    detail: str
+    answer: bytes | None
