@@ -1,0 +1,133 @@
+"""Transactions: how use cases read and write, on SQLite and on PostgreSQL.
+
+A use case is a function of a ``Connection``.  ``read`` runs it on a reading connection.  ``write`` runs it in a
+transaction and returns after the commit: what it returned is durable.  It may be run again (serialisation conflict), so
+it must have no effect outside the database.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from broker.domain.errors import Conflict, Unavailable
+from broker.store.group_commit import GroupCommit
+
+__all__ = ["Connection", "Database"]
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+_ATTEMPTS = 5
+#: PostgreSQL: serialization_failure, deadlock_detected, unique_violation (two first messages for one order at once)
+_RETRIED_STATES = {"40001", "40P01", "23505"}
+
+
+class _Writer(Protocol):
+    def write(self, work: Work[T]) -> T: ...
+
+    def close(self) -> None: ...
+
+
+class Database:
+    """One database, opened.  Thread-safe; close it once at the end."""
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self.url = url
+        self._sqlite = make_url(url).get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(url) if self._sqlite else _postgres_engine(url, pool_size)
+        self._writer: _Writer = GroupCommit(self.engine) if self._sqlite else _Pooled(self.engine)
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def is_sqlite(self) -> bool:
+        """True for the embedded database: one writing process."""
+        return self._sqlite
+
+    def read(self, work: Work[T]) -> T:
+        """Run ``work`` on a reading connection.  Raises Unavailable when the database cannot be reached."""
+        with _translated(), self.engine.connect() as connection:
+            if self._sqlite:
+                connection.exec_driver_sql("BEGIN")  # one snapshot for all statements of the use case
+            return work(connection)
+
+    def write(self, work: Work[T]) -> T:
+        """Run ``work`` in a transaction and commit.
+
+        Raises what ``work`` raises (nothing is then stored), or Unavailable.
+        """
+        result = self._writer.write(work)
+        for listener in list(self._listeners):
+            listener()
+        return result
+
+    def on_commit(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` after each commit of this process (from the writing thread; it must not block)."""
+        self._listeners.append(listener)
+
+    def close(self) -> None:
+        """Finish waiting writes and close every connection."""
+        self._writer.close()
+        self.engine.dispose()
+
+
+class _Pooled:
+    """Writers of PostgreSQL: each on its own connection, run again on conflict."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def write(self, work: Work[T]) -> T:
+        for attempt in range(_ATTEMPTS):
+            try:
+                with _translated(), self._engine.begin() as connection:
+                    return work(connection)
+            except (DBAPIError, Conflict) as error:
+                if attempt == _ATTEMPTS - 1 or not _worth_repeating(error):
+                    raise
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))
+        raise Unavailable("the database did not settle")
+
+    def close(self) -> None:
+        """Nothing to finish: every write is done when ``write`` returns."""
+
+
+def _worth_repeating(error: Exception) -> bool:
+    if isinstance(error, Conflict):
+        return True
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _RETRIED_STATES
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Connection trouble becomes Unavailable, so that edges need not know SQLAlchemy."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        if getattr(error.orig, "sqlstate", None) in _RETRIED_STATES:
+            raise
+        raise Unavailable("the database cannot be reached or refuses work") from error
+
+
+def _postgres_engine(url: str, pool_size: int) -> Engine:
+    return create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, pool_recycle=1800)
+
+
+def _sqlite_engine(url: str) -> Engine:
+    """WAL, FULL: a commit survives a power cut.  ``BEGIN`` is ours, so that writers take the lock at once."""
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=16)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine

@@ -1,0 +1,206 @@
+"""Orders with their procedures and steps: loading an aggregate, saving what changed.
+
+An aggregate is guarded by its version column: whoever saves on stale data gets a Conflict and is run again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
+
+from broker.domain.errors import Conflict
+from broker.domain.model import Identifier, Order, Procedure, Step
+from broker.domain.states import StepStatus
+from broker.store.tables import imaging_service_request as request
+from broker.store.tables import requested_procedure as procedure
+from broker.store.tables import scheduled_procedure_step as step
+
+_PLACED_BY = and_(
+    request.c.placer_order_number == bindparam("placer"), request.c.placer_scope == bindparam("placer_scope")
+)
+_FILLED_BY = and_(
+    request.c.filler_order_number == bindparam("filler"), request.c.filler_scope == bindparam("filler_scope")
+)
+_FIND = select(request.c.id).where(or_(_PLACED_BY, _FILLED_BY)).order_by(request.c.id)
+_REQUEST = select(request).where(request.c.id == bindparam("key"))
+_PROCEDURES = select(procedure).where(procedure.c.request_id == bindparam("key")).order_by(procedure.c.position)
+_STEPS = (
+    select(step)
+    .join(procedure, procedure.c.id == step.c.procedure_id)
+    .where(procedure.c.request_id == bindparam("key"))
+    .order_by(step.c.position)
+)
+_REQUEST_OF_STEP = (
+    select(procedure.c.request_id)
+    .join(step, step.c.procedure_id == procedure.c.id)
+    .where(step.c.id == bindparam("key"))
+)
+_OF_VISIT = select(request.c.id).where(request.c.visit_id == bindparam("key")).order_by(request.c.id)
+_OF_PATIENT = select(request.c.id).where(request.c.patient_id == bindparam("key")).order_by(request.c.id)
+_STUDY_OWNER = select(procedure.c.request_id).where(procedure.c.study_instance_uid == bindparam("uid"))
+
+
+def scope(number: Identifier, sender: str) -> str:
+    """What makes an order number unique: its issuer, or the sender when it names none."""
+    return number.issuer or f"sender:{sender}"
+
+
+def find(connection: Connection, placer: Identifier | None, filler: Identifier | None, sender: str) -> list[int]:
+    """The keys of the orders that have this placer or filler order number; more than one: the numbers disagree."""
+    values = {
+        "placer": placer.value if placer else None, "placer_scope": scope(placer, sender) if placer else None,
+        "filler": filler.value if filler else None, "filler_scope": scope(filler, sender) if filler else None,
+    }  # fmt: skip
+    return [int(row.id) for row in connection.execute(_FIND, values)]
+
+
+def load(connection: Connection, key: int) -> Order:
+    """The order with database key ``key``, with procedures and steps in their order."""
+    row = connection.execute(_REQUEST, {"key": key}).one()
+    steps: dict[int, list[Step]] = {}
+    for s in connection.execute(_STEPS, {"key": key}):
+        loaded = Step(
+            s.scheduled_procedure_step_id,
+            StepStatus(s.status),
+            StepStatus(s.resting_status),
+            s.attributes,
+            s.id,
+            s.version,
+        )
+        steps.setdefault(s.procedure_id, []).append(loaded)
+    procedures = tuple(
+        Procedure(p.requested_procedure_id, p.study_instance_uid, p.attributes, tuple(steps.get(p.id, ())), p.id)
+        for p in connection.execute(_PROCEDURES, {"key": key})
+    )
+    return Order(
+        placer=Identifier(row.placer_order_number, row.placer_issuer) if row.placer_order_number else None,
+        filler=Identifier(row.filler_order_number, row.filler_issuer) if row.filler_order_number else None,
+        accession=Identifier(row.accession_number, row.accession_issuer),
+        attributes=row.attributes, procedures=procedures, sender=row.sender,
+        key=row.id, patient_key=row.patient_id, visit_key=row.visit_id, version=row.version,
+        occurred_at=row.occurred_at,
+    )  # fmt: skip
+
+
+def load_by_step(connection: Connection, step_key: int) -> Order:
+    """The order that has the step with database key ``step_key``."""
+    return load(connection, int(connection.execute(_REQUEST_OF_STEP, {"key": step_key}).one().request_id))
+
+
+def of_visit(connection: Connection, visit_key: int) -> list[int]:
+    """The keys of the orders of a visit."""
+    return [int(row.id) for row in connection.execute(_OF_VISIT, {"key": visit_key})]
+
+
+def of_patient(connection: Connection, patient_key: int) -> list[int]:
+    """The keys of the orders of a patient."""
+    return [int(row.id) for row in connection.execute(_OF_PATIENT, {"key": patient_key})]
+
+
+def owner_of_study(connection: Connection, study_instance_uid: str) -> int | None:
+    """The key of the order that has this Study Instance UID, or None."""
+    row = connection.execute(_STUDY_OWNER, {"uid": study_instance_uid}).first()
+    return None if row is None else int(row.request_id)
+
+
+def save(connection: Connection, order: Order, before: Order | None, at: datetime) -> Order:
+    """Write what differs from ``before`` (None: all is new); answers the order with every key filled.
+
+    Raises Conflict when another writer was first.
+    """
+    saved = _save_request(connection, order, at)
+    known = {p.key: p for p in before.procedures} if before else {}
+    procedures = tuple(
+        _save_procedure(connection, p, known.get(p.key), saved, position, at)
+        for position, p in enumerate(order.procedures)
+    )
+    return replace(saved, procedures=procedures)
+
+
+def set_step_status(
+    connection: Connection, present: Step, status: StepStatus, resting: StepStatus, at: datetime
+) -> None:
+    """Move one step, guarded by the version it was loaded with.  Raises Conflict when it has moved on."""
+    _update_step(connection, replace(present, status=status, resting=resting), present.version, at)
+
+
+def _save_request(connection: Connection, order: Order, at: datetime) -> Order:
+    values = {
+        "patient_id": order.patient_key, "visit_id": order.visit_key, "sender": order.sender,
+        "accession_number": order.accession.value, "accession_issuer": order.accession.issuer,
+        **_number("placer", order.placer, order.sender), **_number("filler", order.filler, order.sender),
+        "attributes": dict(order.attributes), "occurred_at": order.occurred_at, "updated_at": at,
+    }  # fmt: skip
+    if order.key is None:
+        row = connection.execute(insert(request).returning(request.c.id), {**values, "created_at": at}).one()
+        return replace(order, key=int(row.id))
+    guarded = update(request).where(request.c.id == order.key, request.c.version == order.version)
+    result = connection.execute(guarded, {**values, "version": order.version + 1})
+    if result.rowcount != 1:
+        raise Conflict("the order was changed by another writer")
+    return replace(order, version=order.version + 1)
+
+
+def _number(name: str, number: Identifier | None, sender: str) -> dict[str, object]:
+    return {
+        f"{name}_order_number": number.value if number else None,
+        f"{name}_scope": scope(number, sender) if number else None,
+        f"{name}_issuer": number.issuer if number else "",
+    }
+
+
+def _save_procedure(
+    connection: Connection, wanted: Procedure, before: Procedure | None, order: Order, position: int, at: datetime
+) -> Procedure:
+    key = wanted.key
+    values = {
+        "requested_procedure_id": wanted.requested_procedure_id,
+        "study_instance_uid": wanted.study_instance_uid,
+        "attributes": dict(wanted.attributes),
+    }
+    if key is None:
+        identity = {"request_id": order.key, "position": position}
+        key = int(connection.execute(insert(procedure).returning(procedure.c.id), {**values, **identity}).one().id)
+    elif before is None or replace(wanted, steps=before.steps) != before:
+        connection.execute(update(procedure).where(procedure.c.id == key), values)
+    steps = _save_steps(connection, wanted.steps, before.steps if before else (), key, at)
+    return replace(wanted, key=key, steps=steps)
+
+
+def _save_steps(
+    connection: Connection, wanted: Sequence[Step], before: Sequence[Step], procedure_key: int, at: datetime
+) -> tuple[Step, ...]:
+    known = {s.key: s for s in before}
+    saved = []
+    for position, one in enumerate(wanted):
+        if one.key is None:
+            saved.append(_insert_step(connection, one, procedure_key, position, at))
+        elif one != known.get(one.key):
+            _update_step(connection, one, one.version, at)
+            saved.append(replace(one, version=one.version + 1))
+        else:
+            saved.append(one)
+    return tuple(saved)
+
+
+def _insert_step(connection: Connection, one: Step, procedure_key: int, position: int, at: datetime) -> Step:
+    values = {
+        "procedure_id": procedure_key, "position": position,
+        "scheduled_procedure_step_id": one.scheduled_procedure_step_id, "status": one.status.value,
+        "resting_status": one.resting.value, "attributes": dict(one.attributes), "updated_at": at,
+    }  # fmt: skip
+    return replace(one, key=int(connection.execute(insert(step).returning(step.c.id), values).one().id))
+
+
+def _update_step(connection: Connection, one: Step, version: int, at: datetime) -> None:
+    guarded = update(step).where(step.c.id == one.key, step.c.version == version)
+    result = connection.execute(
+        guarded,
+        {
+            "status": one.status.value, "resting_status": one.resting.value, "attributes": dict(one.attributes),
+            "version": version + 1, "updated_at": at,
+        },
+    )  # fmt: skip
+    if result.rowcount != 1:
+        raise Conflict("the step was changed by another writer")

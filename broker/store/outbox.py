@@ -1,0 +1,141 @@
+"""Outbox entries and their attempts: inserting, claiming under a lease, settling.
+
+An entry is the head of its subject when no older entry of the same destination and subject is pending or parked; only
+heads are claimed, so deliveries stay in order per (destination, subject).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
+
+from broker.domain.model import FactKind
+from broker.domain.notification_payload import PerformedSummary
+from broker.domain.notifications import Attempt, Notification, NotificationState
+from broker.store.tables import imaging_service_request, outbox_attempt, performed_procedure_step
+from broker.store.tables import outbox_entry as entry
+
+PENDING = NotificationState.PENDING.value
+PARKED = NotificationState.PARKED.value
+
+_older = entry.alias("older")
+_IS_HEAD = ~(
+    select(_older.c.id)
+    .where(
+        _older.c.destination == entry.c.destination,
+        _older.c.subject == entry.c.subject,
+        _older.c.id < entry.c.id,
+        _older.c.state.in_([PENDING, PARKED]),
+    )
+    .exists()
+)
+_FREE = entry.c.claimed_until.is_(None) | (entry.c.claimed_until < bindparam("now"))
+_DUE = (
+    select(entry)
+    .where(
+        entry.c.destination == bindparam("wanted"), entry.c.state == PENDING, entry.c.due_at <= bindparam("now"),
+        _FREE, _IS_HEAD,
+    )
+    .order_by(entry.c.due_at, entry.c.id)
+    .limit(bindparam("most"))
+)  # fmt: skip
+_CLAIMABLE = _DUE.with_for_update(skip_locked=True, of=entry)
+_INSERT = insert(entry)
+_LOCK_ORDER = (
+    select(imaging_service_request.c.id).where(imaging_service_request.c.id == bindparam("key")).with_for_update()
+)
+_PERFORMED = select(performed_procedure_step).where(performed_procedure_step.c.id == bindparam("key"))
+_INSERT_ATTEMPT = insert(outbox_attempt)
+
+
+def lock_order(connection: Connection, request_key: int) -> None:
+    """Until the commit, nobody else enqueues for this order: entries of one order are numbered as they are committed.
+
+    Without it a later commit could carry the lower number on PostgreSQL and be sent out of order.
+    """
+    connection.execute(_LOCK_ORDER, {"key": request_key})
+
+
+def add(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert entries; each row gives every column but the state, which is pending."""
+    connection.execute(_INSERT, [{**row, "state": PENDING} for row in rows])
+
+
+def performed_summary(connection: Connection, performed_key: int) -> PerformedSummary:
+    """What notifications tell of the performed step with this database key."""
+    row = connection.execute(_PERFORMED, {"key": performed_key}).one()
+    return PerformedSummary(
+        row.sop_instance_uid, row.status, row.performed_station_ae_title, row.started_at, row.ended_at,
+        row.discontinuation_code,
+    )  # fmt: skip
+
+
+def any_due(connection: Connection, destination: str, now: datetime) -> bool:
+    """True when the destination has an entry that may be claimed now."""
+    return connection.execute(_DUE, {"wanted": destination, "now": now, "most": 1}).first() is not None
+
+
+def claim(
+    connection: Connection, destination: str, owner: str, now: datetime, until: datetime, most: int
+) -> list[Notification]:
+    """Take up to ``most`` due heads for ``owner`` until the lease ends; nobody else gets them before."""
+    rows = connection.execute(_CLAIMABLE, {"wanted": destination, "now": now, "most": most}).all()
+    if rows:
+        mine = update(entry).where(entry.c.id.in_([row.id for row in rows]))
+        connection.execute(mine.values(claimed_by=owner, claimed_until=until))
+    return [notification(row) for row in rows]
+
+
+def release(connection: Connection, owner: str, keys: Sequence[int] | None = None) -> int:
+    """Give up leases of ``owner`` (all, or those of ``keys``); answers how many."""
+    statement = update(entry).where(entry.c.claimed_by == owner, entry.c.claimed_until.is_not(None))
+    if keys is not None:
+        statement = statement.where(entry.c.id.in_(keys))
+    return connection.execute(statement.values(claimed_by="", claimed_until=None)).rowcount
+
+
+def mark_delivered(connection: Connection, key: int, at: datetime) -> bool:
+    """Delivered is delivered, whoever holds the lease by now; False when it had been settled already."""
+    statement = update(entry).where(entry.c.id == key, entry.c.state.in_([PENDING, PARKED]))
+    values = {"state": NotificationState.DELIVERED.value, "finished_at": at, "last_error": ""}
+    return _settled(connection, statement, values)
+
+
+def mark_failed(
+    connection: Connection, key: int, owner: str, state: NotificationState, due_at: datetime, error: str
+) -> bool:
+    """Back to pending (due later) or parked; only when ``owner`` still holds the lease."""
+    statement = update(entry).where(entry.c.id == key, entry.c.state == PENDING, entry.c.claimed_by == owner)
+    return _settled(connection, statement, {"state": state.value, "due_at": due_at, "last_error": error})
+
+
+def _settled(connection: Connection, statement: Update, values: Mapping[str, object]) -> bool:
+    full = {**values, "claimed_by": "", "claimed_until": None, "attempts": entry.c.attempts + 1}
+    return bool(connection.execute(statement.values(full)).rowcount == 1)
+
+
+def set_state(
+    connection: Connection, key: int, allowed: Sequence[NotificationState], values: Mapping[str, object]
+) -> bool:
+    """A person's change: guarded by the states it is allowed in; a running lease is ended."""
+    statement = update(entry).where(entry.c.id == key, entry.c.state.in_([s.value for s in allowed]))
+    return connection.execute(statement.values(claimed_by="", claimed_until=None, **values)).rowcount == 1
+
+
+def add_attempt(connection: Connection, key: int, attempt: Attempt) -> None:
+    """Record one attempt, or one act of a person, on an entry."""
+    row = {
+        "entry_id": key, "at": attempt.at, "result": attempt.result, "milliseconds": attempt.milliseconds,
+        "detail": attempt.detail, "answer": attempt.answer,
+    }  # fmt: skip
+    connection.execute(_INSERT_ATTEMPT, row)
+
+
+def notification(row: Row[tuple[object, ...]]) -> Notification:
+    """The entry of a selected row."""
+    return Notification(
+        key=row.id, message_id=row.message_id, destination=row.destination, subject=row.subject,
+        kind=FactKind(row.kind), payload=row.payload, state=NotificationState(row.state), attempts=row.attempts,
+        due_at=row.due_at, created_at=row.created_at, request_key=row.request_id, last_error=row.last_error,
+        finished_at=row.finished_at,
+    )  # fmt: skip

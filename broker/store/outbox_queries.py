@@ -1,0 +1,63 @@
+"""Reading the outbox for people: lists, attempts, and how each destination is doing."""
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from broker.domain.notifications import Attempt, Backlog, Notification, NotificationState
+from broker.store.outbox import PARKED, PENDING, notification
+from broker.store.tables import outbox_attempt
+from broker.store.tables import outbox_entry as entry
+
+_ATTEMPTS = select(outbox_attempt).where(outbox_attempt.c.entry_id == bindparam("key")).order_by(outbox_attempt.c.id)
+_STATE = select(entry.c.state).where(entry.c.id == bindparam("key"))
+_COUNTS = select(
+    entry.c.destination,
+    func.count().filter(entry.c.state == PENDING).label("pending"),
+    func.count().filter(entry.c.state == PARKED).label("parked"),
+    func.count().filter(entry.c.state == NotificationState.DELIVERED.value).label("delivered"),
+    func.min(entry.c.created_at).filter(entry.c.state.in_([PENDING, PARKED])).label("oldest_waiting"),
+    func.max(entry.c.finished_at).filter(entry.c.state == NotificationState.DELIVERED.value).label("last_delivered"),
+).group_by(entry.c.destination)
+
+
+def list_entries(
+    connection: Connection,
+    destination: str | None,
+    state: NotificationState | None,
+    request_key: int | None,
+    limit: int,
+) -> list[Notification]:
+    """Entries, newest first; None filters nothing."""
+    statement = select(entry).order_by(entry.c.id.desc()).limit(limit)
+    if destination is not None:
+        statement = statement.where(entry.c.destination == destination)
+    if state is not None:
+        statement = statement.where(entry.c.state == state.value)
+    if request_key is not None:
+        statement = statement.where(entry.c.request_id == request_key)
+    return [notification(row) for row in connection.execute(statement)]
+
+
+def attempts(connection: Connection, key: int) -> list[Attempt]:
+    """What was tried with one entry, oldest first."""
+    rows = connection.execute(_ATTEMPTS, {"key": key})
+    return [Attempt(row.at, row.result, row.milliseconds, row.detail, row.answer) for row in rows]
+
+
+def state_of(connection: Connection, key: int) -> NotificationState | None:
+    """The state of one entry; None when there is no such entry."""
+    row = connection.execute(_STATE, {"key": key}).first()
+    return None if row is None else NotificationState(row.state)
+
+
+def parked(connection: Connection, destination: str) -> list[int]:
+    """The keys of a destination's parked entries, oldest first."""
+    statement = select(entry.c.id).where(entry.c.destination == destination, entry.c.state == PARKED)
+    return [int(row.id) for row in connection.execute(statement.order_by(entry.c.id))]
+
+
+def backlogs(connection: Connection) -> list[Backlog]:
+    """Counts and ages per destination that has entries."""
+    return [
+        Backlog(row.destination, row.pending, row.parked, row.delivered, row.oldest_waiting, row.last_delivered)
+        for row in connection.execute(_COUNTS)
+    ]

@@ -1,0 +1,176 @@
+"""Performed procedure steps: the merged object, every request as received, and the links to scheduled steps."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from broker.domain.errors import Conflict
+from broker.domain.states import PerformedStatus
+from broker.store.tables import imaging_service_request as request
+from broker.store.tables import performed_message as message
+from broker.store.tables import performed_procedure_step as performed
+from broker.store.tables import requested_procedure as procedure
+from broker.store.tables import scheduled_procedure_step as step
+from broker.store.tables import step_link as link
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The columns that lists, notifications and rules read without opening the data set."""
+
+    performed_station_ae_title: str = ""
+    modality: str = ""
+    patient_id_value: str = ""
+    accession_number: str = ""
+    #: bare code for DCM, else ``code^scheme``
+    discontinuation_code: str = ""
+    #: local time of the device, YYYYMMDDHHMMSS
+    started_at: str = ""
+    ended_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """A performed procedure step as stored; ``dataset`` by the DICOM JSON Model (PS3.18 Annex F)."""
+
+    sop_instance_uid: str
+    status: PerformedStatus
+    calling_ae_title: str
+    dataset: Mapping[str, Mapping[str, object]]
+    summary: Summary
+    #: 0 until it is stored
+    key: int = 0
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request exactly as it arrived."""
+
+    service: str
+    calling_ae_title: str
+    transfer_syntax_uid: str
+    dataset: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """The state and reason of one performed step that a scheduled step is linked to."""
+
+    step_key: int
+    status: PerformedStatus
+    discontinuation_code: str
+
+
+_FIND = select(performed).where(performed.c.sop_instance_uid == bindparam("uid"))
+_LAST = select(message).where(message.c.performed_id == bindparam("key")).order_by(message.c.id.desc()).limit(1)
+_INSERT = insert(performed).returning(performed.c.id)
+_UPDATE = update(performed).where(performed.c.id == bindparam("key"), performed.c.version == bindparam("known"))
+_LINKED_STEPS = (
+    select(link.c.step_id, procedure.c.request_id)
+    .join(step, step.c.id == link.c.step_id)
+    .join(procedure, procedure.c.id == step.c.procedure_id)
+    .where(link.c.performed_id == bindparam("key"))
+    .order_by(procedure.c.request_id, link.c.step_id)
+)
+_LOCK = (
+    select(request.c.id)
+    .where(request.c.id.in_(bindparam("keys", expanding=True)))
+    .order_by(request.c.id)
+    .with_for_update()
+)
+_STATES = (
+    select(link.c.step_id, performed.c.status, performed.c.discontinuation_code)
+    .join(performed, performed.c.id == link.c.performed_id)
+    .where(link.c.step_id.in_(bindparam("keys", expanding=True)))
+    .order_by(performed.c.id)
+)
+
+
+def find(connection: Connection, sop_instance_uid: str, *, lock: bool = False) -> Performed | None:
+    """The performed step with this UID, or None.  ``lock`` makes other writers of it wait (PostgreSQL)."""
+    statement = _FIND.with_for_update() if lock else _FIND
+    row = connection.execute(statement, {"uid": sop_instance_uid}).first()
+    return None if row is None else _performed(row)
+
+
+def create(connection: Connection, new: Performed, at: datetime) -> int:
+    """Insert a performed step; answers its key."""
+    values = {**_values(new, at), "sop_instance_uid": new.sop_instance_uid, "created_at": at}
+    return int(connection.execute(_INSERT, {**values, "calling_ae_title": new.calling_ae_title}).one().id)
+
+
+def save(connection: Connection, changed: Performed, at: datetime) -> None:
+    """Write the object over the version it was loaded with.  Raises Conflict when another writer was first."""
+    statement = _UPDATE.values(**_values(changed, at), version=changed.version + 1)
+    if connection.execute(statement, {"key": changed.key, "known": changed.version}).rowcount != 1:
+        raise Conflict("the performed step was changed by another writer")
+
+
+def add_message(connection: Connection, performed_key: int, received: Received) -> None:
+    """Keep one request as received."""
+    values = {
+        "performed_id": performed_key, "service": received.service, "calling_ae_title": received.calling_ae_title,
+        "transfer_syntax_uid": received.transfer_syntax_uid, "dataset": received.dataset,
+        "received_at": received.received_at,
+    }  # fmt: skip
+    connection.execute(insert(message), values)
+
+
+def last_message(connection: Connection, performed_key: int) -> Received:
+    """The newest request about a performed step."""
+    row = connection.execute(_LAST, {"key": performed_key}).one()
+    return Received(row.service, row.calling_ae_title, row.transfer_syntax_uid, row.dataset, row.received_at)
+
+
+def add_link(connection: Connection, performed_key: int, step_key: int, origin: str, rule: str, at: datetime) -> None:
+    """Link a performed step to a scheduled one."""
+    values = {"performed_id": performed_key, "step_id": step_key, "origin": origin, "rule": rule, "created_at": at}
+    connection.execute(insert(link), values)
+
+
+def linked_steps(connection: Connection, performed_key: int) -> dict[int, list[int]]:
+    """The keys of the scheduled steps that a performed step is linked to, by the key of their order."""
+    found: dict[int, list[int]] = {}
+    for row in connection.execute(_LINKED_STEPS, {"key": performed_key}):
+        found.setdefault(int(row.request_id), []).append(int(row.step_id))
+    return found
+
+
+def lock_orders(connection: Connection, request_keys: Iterable[int]) -> None:
+    """Make other performed steps of these orders wait until the transaction ends, always in the same sequence.
+
+    Without it two that end at once would each see the other in progress, and the step would stay started for ever.
+    """
+    connection.execute(_LOCK, {"keys": sorted(request_keys)}).all()
+
+
+def states_of_steps(connection: Connection, step_keys: Iterable[int]) -> list[StepState]:
+    """The performed steps that these scheduled steps are linked to, oldest first."""
+    rows = connection.execute(_STATES, {"keys": list(step_keys)})
+    return [StepState(int(r.step_id), PerformedStatus(r.status), r.discontinuation_code) for r in rows]
+
+
+def _values(one: Performed, at: datetime) -> dict[str, object]:
+    summary = one.summary
+    return {
+        "status": one.status.value, "dataset": dict(one.dataset), "updated_at": at,
+        "performed_station_ae_title": summary.performed_station_ae_title, "modality": summary.modality,
+        "patient_id_value": summary.patient_id_value, "accession_number": summary.accession_number,
+        "discontinuation_code": summary.discontinuation_code, "started_at": summary.started_at,
+        "ended_at": summary.ended_at,
+    }  # fmt: skip
+
+
+def _performed(row: Row[tuple[object, ...]]) -> Performed:
+    summary = Summary(
+        row.performed_station_ae_title, row.modality, row.patient_id_value, row.accession_number,
+        row.discontinuation_code, row.started_at, row.ended_at,
+    )  # fmt: skip
+    return Performed(
+        row.sop_instance_uid, PerformedStatus(row.status), row.calling_ae_title, row.dataset, summary,
+        row.id, row.version,
+    )  # fmt: skip

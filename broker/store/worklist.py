@@ -1,0 +1,181 @@
+"""Reading the worklist: one statement a page over the read model, by keyset, whatever the size of the database.
+
+Owns the statements and their cache.  What cannot be said in SQL is decided by ``domain.matching`` on the documents.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+
+from broker.domain.attributes import Attributes
+from broker.domain.matching import Candidate, first_unmet
+from broker.domain.query import Condition, WorklistQuery
+from broker.domain.states import StepStatus
+from broker.store.tables import worklist_item, worklist_item_station
+from broker.store.worklist_terms import ROOT_COLUMNS, STATION, STEP_COLUMNS, Term, terms
+
+_item = worklist_item.c
+_served = worklist_item_station.c
+_Shape = tuple[tuple[str, ...], ...]
+
+#: where a page begins: after this start and step
+Place = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Row:
+    """One item of the read model.  The document stays text until somebody reads it."""
+
+    step_key: int
+    version: int
+    status: StepStatus
+    complete: bool
+    start_at: str
+    station: str
+    scheduled_procedure_step_id: str
+    document_text: str
+    _document: Attributes | None = field(default=None, repr=False)
+
+    @property
+    def document(self) -> Attributes:
+        """The whole item by keyword."""
+        if self._document is None:
+            self._document = json.loads(self.document_text)
+        return self._document
+
+    @property
+    def place(self) -> Place:
+        """For the page that follows this row."""
+        return (self.start_at, self.step_key)
+
+    @property
+    def candidate(self) -> Candidate:
+        """What the evaluator looks at."""
+        return Candidate(self.document, self.status, self.complete)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``rows`` that belong on the list, and where the next page begins (None: there is none)."""
+
+    rows: Sequence[Row]
+    next: Place | None
+
+
+class Reader:
+    """One query, ready to be read page by page on any connection of one kind of database.
+
+    With ``hidden``, only its keys count: also items that no device is shown.
+    """
+
+    def __init__(self, query: WorklistQuery, *, sqlite: bool, hidden: bool = False) -> None:
+        step = terms(query.step, STEP_COLUMNS, sqlite=sqlite)
+        root = terms(query.root, ROOT_COLUMNS, sqlite=sqlite)
+        used = [term for _, term in step + root]
+        self._shape: _Shape = tuple(term.shape for term in used)
+        statuses = () if hidden else sorted(query.statuses)
+        self._statuses = None if hidden else len(statuses)
+        self._parameters: dict[str, Any] = {f"status{n}": status.value for n, status in enumerate(statuses)}
+        for number, term in enumerate(used):
+            self._parameters |= {f"p{number}_{at}": value for at, value in enumerate(term.values)}
+        self._step = _undecided(query.step, step)
+        self._root = _undecided(query.root, root)
+
+    def page(self, connection: Connection, after: Place | None, size: int) -> Page:
+        """At most ``size`` rows that follow ``after`` in order of start and key."""
+        parameters = {**self._parameters, "size": size}
+        if after is not None:
+            parameters |= {"after_start": after[0], "after_step": after[1]}
+        found = connection.execute(_statement(self._shape, self._statuses, after is not None), parameters).all()
+        rows = [_row(values) for values in found]
+        kept = [r for r in rows if first_unmet(self._step, self._root, r.document) is None] if self._left else rows
+        return Page(kept, rows[-1].place if len(rows) == size else None)
+
+    @property
+    def _left(self) -> bool:
+        return bool(self._step or self._root)
+
+
+def _undecided(conditions: Sequence[Condition], decided: Sequence[tuple[Condition, Term]]) -> tuple[Condition, ...]:
+    exact = [condition for condition, term in decided if term.exact]
+    return tuple(condition for condition in conditions if condition not in exact)
+
+
+def _row(values: Any) -> Row:
+    key, version, status, complete, start_at, station, step_id, document = values
+    return Row(key, version, StepStatus(status), complete, start_at, station or "", step_id, document)
+
+
+#: the smallest of the item's station AE titles: what items that start together are sorted by
+_FIRST_STATION = select(func.min(_served.station_ae_title)).where(_served.step_id == _item.step_id).scalar_subquery()
+#: JSON as text: most documents are not read, because their encoded form is at hand
+_COLUMNS = (
+    _item.step_id, _item.version, _item.status, _item.complete, _item.start_at, _FIRST_STATION,
+    _item.scheduled_procedure_step_id, cast(_item.document, Text),
+)  # fmt: skip
+#: written as the partial indexes have it, so that they are used
+_OPEN: ColumnElement[bool] = literal_column("worklist_item.open")
+
+
+@lru_cache(maxsize=1024)
+def _statement(shape: _Shape, statuses: int | None, continued: bool) -> Select[Any]:
+    """``statuses``: how many may be shown; None for hidden items too.  Parameters one by one, because a list of
+    them is written into the statement anew for each execution."""
+    conditions: list[ColumnElement[bool]] = []
+    if statuses is not None:
+        shown = _item.status.in_([bindparam(f"status{n}", type_=String) for n in range(statuses)])
+        conditions += [_OPEN, _item.complete, shown]
+    for number, (column, *operators) in enumerate(shape):
+        conditions.append(_any(column, operators, number))
+    if continued:
+        conditions.append(
+            tuple_(_item.start_at, _item.step_id)
+            > tuple_(bindparam("after_start", type_=String), bindparam("after_step", type_=_item.step_id.type))
+        )
+    ordered = select(*_COLUMNS).where(and_(true(), *conditions)).order_by(_item.start_at, _item.step_id)
+    return ordered.limit(bindparam("size"))
+
+
+def _any(column: str, operators: Sequence[str], number: int) -> ColumnElement[bool]:
+    alternatives = []
+    at = 0
+    for operator in operators:
+        take = _OPERATORS[operator]
+        count = 1 if operator in ("equal", "like") else 2
+        parameters = [bindparam(f"p{number}_{at + n}", type_=Text) for n in range(count)]
+        at += count
+        alternatives.append(_serves(parameters[0]) if column == STATION else take(_item[column], *parameters))
+    return or_(*alternatives)
+
+
+def _serves(station: ColumnElement[str]) -> ColumnElement[bool]:
+    return select(_served.step_id).where(_served.step_id == _item.step_id, _served.station_ae_title == station).exists()
+
+
+_Operator = Callable[..., ColumnElement[bool]]
+_OPERATORS: dict[str, _Operator] = {
+    "equal": lambda column, value: column == value,
+    "like": lambda column, pattern: column.like(pattern, escape="\\"),
+    "range": lambda column, first, following: and_(column >= first, column < following),
+    "between": lambda column, first, last: column.between(first, last),
+    "time": lambda column, first, last: func.substr(column, 9, 6).between(first, last),
+}

@@ -1,0 +1,39 @@
+"""Migrations and models agree, on both databases, forwards and backwards."""
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect
+
+from broker.store import migrate
+from broker.store.tables import metadata
+
+
+def test_migrations_build_what_the_models_say(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url)
+    present, newest = migrate.revision(empty_database_url)
+    assert present == newest
+    engine = create_engine(empty_database_url)
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+    engine.dispose()
+
+
+def test_upgrading_twice_changes_nothing(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url)
+    migrate.upgrade(empty_database_url)
+    assert migrate.revision(empty_database_url)[0] is not None
+
+
+def test_an_empty_database_has_no_revision(empty_database_url: str) -> None:
+    assert migrate.revision(empty_database_url)[0] is None
+
+
+def test_every_migration_can_be_taken_back(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url)
+    with migrate.connected(empty_database_url) as connection:
+        command.downgrade(migrate.configuration(connection), "base")
+    engine = create_engine(empty_database_url)
+    assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
+    engine.dispose()
