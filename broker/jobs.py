@@ -1,0 +1,45 @@
+"""The ticks of the broker: APScheduler calls services at intervals, nothing else.
+
+Jobs live in memory and in one process only; what must survive a restart is a row in the database, not a job.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from broker.services import housekeeping
+from broker.services.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class JobConfig:
+    """How long things are kept, and how often forgotten work is looked for."""
+
+    keep_queries: timedelta
+    keep_sessions: timedelta
+    tick: timedelta = timedelta(seconds=1)
+    sweep: timedelta = timedelta(hours=1)
+
+
+class Jobs:
+    """The running ticks; ``wake`` is called every ``tick`` (the delivery looks for due notifications)."""
+
+    def __init__(self, config: JobConfig, context: Context, wake: Callable[[], None]) -> None:
+        self._scheduler = BackgroundScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        self._scheduler.add_job(wake, "interval", seconds=config.tick.total_seconds())
+        self._scheduler.add_job(
+            housekeeping.sweep, "interval", seconds=config.sweep.total_seconds(),
+            args=(context, config.keep_queries, config.keep_sessions),
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Begin ticking."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """End; waits for a tick that runs."""
+        self._scheduler.shutdown(wait=True)

@@ -1,0 +1,74 @@
+"""What needs somebody's attention beside the steps of a day, and the broker's own health.
+
+Owns which facts are alarms.  Must not: contain patient data in what health and metrics read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from broker.services.context import Context
+from broker.store import attention as store
+from broker.store.database import Connection
+
+_LIMIT = 100
+_REFUSED_SINCE = timedelta(hours=24)
+#: a notification that waits this long without a try is as bad as one that failed
+_SILENT_AFTER = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Exams without a scheduled step, notifications that do not arrive, messages refused in the last 24 hours."""
+
+    unmatched: tuple[store.UnmatchedExam, ...]
+    backlog: tuple[store.Undelivered, ...]
+    refused: tuple[store.RefusedMessage, ...]
+    #: destinations that do not take what waits for them
+    silent: tuple[store.Undelivered, ...]
+
+    @property
+    def parked(self) -> int:
+        """Notifications that wait for a person."""
+        return sum(b.count for b in self.backlog if b.state == "parked")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counts for monitoring."""
+
+    events: int
+    open_steps: Mapping[str, int]
+    backlog: tuple[store.Undelivered, ...]
+
+
+def look(context: Context) -> Attention:
+    """Everything that needs attention now."""
+    now = context.clock()
+
+    def work(connection: Connection) -> Attention:
+        backlog = tuple(store.backlog(connection))
+        return Attention(
+            unmatched=tuple(store.unmatched(connection, _LIMIT)),
+            backlog=backlog,
+            refused=tuple(store.refused(connection, now - _REFUSED_SINCE, _LIMIT)),
+            silent=tuple(b for b in backlog if b.state == "pending" and (b.tried or now - b.oldest_at > _SILENT_AFTER)),
+        )
+
+    return context.database.read(work)
+
+
+def last_seen(context: Context) -> store.LastSeen:
+    """When a message and a worklist query last came.  Raises Unavailable when the database cannot be reached."""
+    return context.database.read(store.last_seen)
+
+
+def figures(context: Context) -> Figures:
+    """Counts for monitoring, without patient data."""
+
+    def work(connection: Connection) -> Figures:
+        return Figures(
+            store.newest_event(connection), store.open_steps(connection), tuple(store.backlog(connection))
+        )  # fmt: skip
+
+    return context.database.read(work)

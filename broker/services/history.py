@@ -1,0 +1,45 @@
+"""Facts become history: one event row each, and one outbox row for every destination that wants to know.
+
+Runs inside the transaction of the use case that caused the facts, so a fact and its notifications commit together.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from broker.domain.model import Actor, Fact
+from broker.services import outbox
+from broker.services.context import Context
+from broker.store import events
+from broker.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What facts are about, by database key.  ``steps`` finds a step by (Study Instance UID, SPS ID)."""
+
+    patient_key: int | None = None
+    request_key: int | None = None
+    performed_key: int | None = None
+    journal_key: int | None = None
+    steps: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+def record(
+    connection: Connection, context: Context, actor: Actor, about: About, facts: Iterable[Fact], at: datetime
+) -> list[int]:
+    """Write ``facts`` and enqueue their notifications; answers the event keys, in order."""
+    keys = []
+    for fact in facts:
+        step_key = None
+        if fact.study_instance_uid is not None and fact.step_id is not None:
+            step_key = about.steps.get((fact.study_instance_uid, fact.step_id))
+        event = events.Event(
+            at=at, kind=fact.kind, actor=actor, data=fact.data, patient_key=about.patient_key,
+            request_key=about.request_key, step_key=step_key, performed_key=about.performed_key,
+            journal_key=about.journal_key,
+        )  # fmt: skip
+        key = events.insert(connection, event)
+        outbox.enqueue(connection, context.site.destinations, key, event)
+        keys.append(key)
+    return keys

@@ -1,0 +1,23 @@
+"""Keeping the read model right: after anything about an order changed, its worklist items are composed anew."""
+
+from broker.domain.worklist_item import WorklistItem, compose
+from broker.services.context import Context
+from broker.store import orders, patients, worklist_write
+from broker.store.database import Connection
+
+
+def refresh(connection: Connection, context: Context, request_key: int) -> list[WorklistItem]:
+    """Write the items of every step of the order, in the caller's transaction; answers them in the order's order."""
+    order = orders.load(connection, request_key)
+    if order.patient_key is None or order.visit_key is None:
+        raise RuntimeError("an order without patient or visit cannot be stored")
+    patient = patients.load(connection, order.patient_key)
+    visit = patients.load_visit(connection, order.visit_key)
+    now = context.clock()
+    items = []
+    for procedure in order.procedures:
+        for step in procedure.steps:
+            item = compose(patient, visit, order, procedure, step)
+            worklist_write.put(connection, item, order, procedure, step, now)
+            items.append(item)
+    return items

@@ -1,0 +1,158 @@
+"""Receiving a message: what it changes and the journal row commit together, or neither does.
+
+Owns: the one transaction per message, duplicates, and reading the journal.  Must not: know HL7; answers are bytes.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from broker.domain.model import Actor, OrderChange, PatientChange, Source, VisitChange
+from broker.services import orders, patients
+from broker.services.context import Context
+from broker.store import journal
+from broker.store.database import Connection
+from broker.store.journal import JournalEntry, JournalFilter
+
+__all__ = [
+    "Change", "JournalEntry", "JournalFilter", "Outcome", "PatientUpdate", "ReceivedMessage", "Refused", "find", "load",
+    "receive", "refuse",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PatientUpdate:
+    """What a message about a patient asks for."""
+
+    patient: PatientChange
+    visit: VisitChange
+
+
+Change = OrderChange | PatientUpdate
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedMessage:
+    """A message as it came in.  ``sender`` is the name the site gives it."""
+
+    sender: str
+    peer: str
+    control_id: str
+    message_type: str
+    raw: bytes = field(repr=False)
+    received_at: datetime
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bytes, in hex."""
+        return hashlib.sha256(self.raw).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a message, durably.  ``acknowledgement`` is the answer to send (b"": none is wanted)."""
+
+    journal_key: int
+    outcome: str
+    acknowledgement: bytes = field(repr=False)
+    warnings: tuple[str, ...] = ()
+    request_keys: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a message was refused; no patient data."""
+
+    code: str
+    location: str
+    text: str
+
+
+def receive(
+    context: Context,
+    received: ReceivedMessage,
+    changes: Sequence[Change],
+    acknowledgement: bytes,
+    *,
+    details: Mapping[str, object] | None = None,
+    seconds: Mapping[str, float] | None = None,
+    duplicates: timedelta = timedelta(days=30),
+) -> Outcome:
+    """Apply ``changes``, all or none, and keep the message; one applied before is answered as then, without effect.
+
+    ``details`` (traces, warnings) go into the journal.  Raises Refusal, Conflict, Unavailable; nothing is stored then.
+    """
+    entry = _entry(received, "applied" if changes else "ignored", acknowledgement, details or {}, seconds or {})
+
+    def work(connection: Connection) -> Outcome:
+        before = journal.find_duplicate(
+            connection, entry.sender, entry.control_id, entry.digest, received.received_at - duplicates
+        )
+        if before is not None:
+            return _repeat(connection, received, *before)
+        key = journal.insert(connection, entry)
+        actor = Actor(Source.SENDER, received.sender)
+        applied = [_apply(connection, context, received.sender, actor, change, key) for change in changes]
+        warnings = tuple(warning for one in applied for warning in one.warnings)
+        if warnings:
+            journal.set_changes(connection, key, {**entry.changes, "noticed": list(warnings)})
+        keys = tuple(dict.fromkeys(one.request_key for one in applied if one.request_key is not None))
+        return Outcome(key, entry.outcome, acknowledgement, warnings, keys)
+
+    return context.database.write(work)
+
+
+def _repeat(connection: Connection, received: ReceivedMessage, key: int, answer: bytes) -> Outcome:
+    entry = _entry(received, "duplicate", answer, {"duplicate_of": key}, {})
+    return Outcome(journal.insert(connection, entry), "duplicate", answer)
+
+
+def _apply(
+    connection: Connection, context: Context, sender: str, actor: Actor, change: Change, key: int
+) -> orders.AppliedOrder:
+    if isinstance(change, OrderChange):
+        return orders.apply(connection, context, sender, actor, change, key)
+    person = patients.update(connection, context, actor, change.patient, change.visit, key)
+    noticed = ("another patient has a further identifier of this one; it was not taken over",) if person.differs else ()
+    return orders.AppliedOrder(None, (), noticed)
+
+
+def refuse(
+    context: Context,
+    received: ReceivedMessage,
+    reason: Refused,
+    acknowledgement: bytes | None,
+    *,
+    outcome: str = "refused",
+    details: Mapping[str, object] | None = None,
+) -> int:
+    """Keep a message that changed nothing, with the reason; answers its journal key.  Raises Unavailable."""
+    entry = _entry(received, outcome, acknowledgement, details or {}, {}, reason)
+    return context.database.write(lambda connection: journal.insert(connection, entry))
+
+
+def _entry(
+    received: ReceivedMessage,
+    outcome: str,
+    acknowledgement: bytes | None,
+    details: Mapping[str, object],
+    seconds: Mapping[str, float],
+    reason: Refused | None = None,
+) -> JournalEntry:
+    return JournalEntry(
+        received_at=received.received_at, sender=received.sender, peer=received.peer, control_id=received.control_id,
+        message_type=received.message_type, digest=received.digest, outcome=outcome, raw=received.raw,
+        error_code=reason.code if reason else "", error_location=reason.location if reason else "",
+        error_text=reason.text if reason else "", acknowledgement=acknowledgement, changes=details, seconds=seconds,
+    )  # fmt: skip
+
+
+def find(context: Context, wanted: JournalFilter) -> list[JournalEntry]:
+    """Entries of the journal without their bytes, newest first."""
+    return context.database.read(lambda connection: journal.find(connection, wanted))
+
+
+def load(context: Context, key: int) -> JournalEntry | None:
+    """One entry with its bytes, or None."""
+    return context.database.read(lambda connection: journal.load(connection, key))

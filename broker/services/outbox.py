@@ -1,0 +1,147 @@
+"""The outbox: facts become entries for those who want to know, and people look after entries that are stuck.
+
+``enqueue`` runs inside the transaction that causes the fact: the change and its notifications commit together or not.
+Claiming and settling, the senders' part, is in ``services.delivering``.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn
+
+from broker.domain.errors import Reason, Refusal
+from broker.domain.model import Actor
+from broker.domain.notification_payload import Subjects, modalities, snapshot
+from broker.domain.notifications import Attempt, Backlog, DestinationRule, Notification, NotificationState
+from broker.services.context import Context
+from broker.store import orders, outbox_queries, patients
+from broker.store import outbox as store
+from broker.store.database import Connection
+from broker.store.events import Event
+
+_WAITING = (NotificationState.PENDING, NotificationState.PARKED)
+
+
+def enqueue(connection: Connection, destinations: tuple[DestinationRule, ...], event_key: int, event: Event) -> None:
+    """One entry for every destination that wants ``event``; does nothing, at no cost, when none does."""
+    if not any(event.kind in rule.events for rule in destinations):
+        return
+    if event.request_key is not None:
+        store.lock_order(connection, event.request_key)
+    about = _subjects(connection, event)
+    sender = about.order.sender if about.order else ""
+    wanting = [rule for rule in destinations if rule.wants(event.kind, modalities(about.order), sender)]
+    if wanting:
+        payload = snapshot(event.kind, event.at, event.data, about)
+        store.add(connection, [_row(rule, event_key, event, payload) for rule in wanting])
+
+
+def _subjects(connection: Connection, event: Event) -> Subjects:
+    order = orders.load(connection, event.request_key) if event.request_key is not None else None
+    patient_key = event.patient_key if order is None else order.patient_key
+    visit_key = None if order is None else order.visit_key
+    return Subjects(
+        patient=patients.load(connection, patient_key) if patient_key is not None else None,
+        visit=patients.load_visit(connection, visit_key) if visit_key is not None else None,
+        order=order,
+        performed=store.performed_summary(connection, event.performed_key) if event.performed_key is not None else None,
+    )
+
+
+def _row(rule: DestinationRule, event_key: int, event: Event, payload: dict[str, object]) -> dict[str, object]:
+    return {
+        "message_id": secrets.token_hex(10).upper(), "destination": rule.name, "subject": subject_of(event),
+        "kind": event.kind.value, "request_id": event.request_key, "event_id": event_key, "payload": payload,
+        "due_at": event.at, "created_at": event.at,
+    }  # fmt: skip
+
+
+def subject_of(event: Event) -> str:
+    """What the notifications of an event stay in order with: its order, else the performed step, else the patient."""
+    for name, key in (
+        ("order", event.request_key), ("performed", event.performed_key), ("patient", event.patient_key)
+    ):  # fmt: skip
+        if key is not None:
+            return f"{name}:{key}"
+    return f"event:{event.kind.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries to list, newest first; None means any."""
+
+    destination: str | None = None
+    state: NotificationState | None = None
+    request_key: int | None = None
+    limit: int = 100
+
+
+def list_notifications(context: Context, wanted: Filter | None = None) -> list[Notification]:
+    """Outbox entries, newest first."""
+    chosen = wanted or Filter()
+    return context.database.read(
+        lambda c: outbox_queries.list_entries(c, chosen.destination, chosen.state, chosen.request_key, chosen.limit)
+    )
+
+
+def attempts(context: Context, key: int) -> list[Attempt]:
+    """Every attempt on the entry, oldest first, with the receiver's words and raw answer."""
+    return context.database.read(lambda c: outbox_queries.attempts(c, key))
+
+
+def backlogs(context: Context) -> list[Backlog]:
+    """How each destination of the site is doing; also those that have entries but are no longer configured."""
+    names = [rule.name for rule in context.site.destinations]
+    found = {b.destination: b for b in context.database.read(outbox_queries.backlogs)}
+    rest = [name for name in sorted(found) if name not in names]
+    return [found.get(name) or Backlog(name, 0, 0, 0, None, None) for name in [*names, *rest]]
+
+
+def retry(context: Context, key: int, actor: Actor) -> None:
+    """Send a waiting entry as soon as its turn comes.  Raises Refusal when it is unknown or settled."""
+    now = context.clock()
+    _by_hand(context, key, actor, "retried", {"state": NotificationState.PENDING.value, "due_at": now})
+
+
+def park(context: Context, key: int, actor: Actor) -> None:
+    """Hold a waiting entry, and with it the later ones of its subject.  Raises Refusal as ``retry`` does."""
+    _by_hand(context, key, actor, "parked", {"state": NotificationState.PARKED.value})
+
+
+def skip(context: Context, key: int, actor: Actor) -> None:
+    """Never send this entry, so that the later ones of its subject go out.  Raises Refusal as ``retry`` does."""
+    now = context.clock()
+    _by_hand(context, key, actor, "skipped", {"state": NotificationState.SKIPPED.value, "finished_at": now})
+
+
+def retry_parked(context: Context, destination: str, actor: Actor) -> int:
+    """Retry every parked entry of a destination (its receiver has been mended); answers how many."""
+    at = context.clock()
+
+    def work(connection: Connection) -> int:
+        keys = outbox_queries.parked(connection, destination)
+        for key in keys:
+            _change(connection, key, actor, "retried", {"state": NotificationState.PENDING.value, "due_at": at}, at)
+        return len(keys)
+
+    return context.database.write(work)
+
+
+def _by_hand(context: Context, key: int, actor: Actor, result: str, values: dict[str, object]) -> None:
+    at = context.clock()
+    context.database.write(lambda c: _change(c, key, actor, result, values, at))
+
+
+def _change(
+    connection: Connection, key: int, actor: Actor, result: str, values: dict[str, object], at: datetime
+) -> None:
+    if not store.set_state(connection, key, _WAITING, values):
+        _refuse(connection, key)
+    store.add_attempt(connection, key, Attempt(at, result, 0, f"by {actor.name}", None))
+
+
+def _refuse(connection: Connection, key: int) -> NoReturn:
+    present = outbox_queries.state_of(connection, key)
+    if present is None:
+        raise Refusal(Reason.UNKNOWN_KEY, f"there is no notification {key}; see: broker notifications list")
+    raise Refusal(Reason.WRONG_STATE, f"notification {key} is {present}; only pending and parked ones can be changed")

@@ -1,0 +1,96 @@
+"""One order with everything that happened to it, as one list of moments, newest first.
+
+Owns which rows make a moment and their order.  Must not: word them (the pages do), nor decode messages.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from broker.domain.model import FactKind, Order, Patient, Visit
+from broker.services.context import Context
+from broker.store import events, orders, patients
+from broker.store import timeline as store
+from broker.store.database import Connection
+
+#: the rows that moments are about, by the names the pages use
+HistoryEvent = events.Event
+Message = store.MessageRow
+Query = store.QueryRow
+Notification = store.NotificationRow
+
+#: told by the tries of the notification itself, with more detail
+_TOLD_BY_ATTEMPTS = frozenset({FactKind.NOTIFICATION_DELIVERED, FactKind.NOTIFICATION_PARKED})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One try to tell a destination; ``attempt`` is None while the first is still to come."""
+
+    notification: Notification
+    attempt: store.AttemptRow | None
+    number: int
+
+
+#: what a moment is about: a fact of the history, a message, a device's query, a notification
+Subject = HistoryEvent | Message | Query | Told
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened at ``at`` (aware, UTC)."""
+
+    at: datetime
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """An order as it stands, with its patient, its visit, its exams and its history (newest first)."""
+
+    order: Order
+    patient: Patient
+    visit: Visit | None
+    exams: tuple[store.PerformedRow, ...]
+    moments: tuple[Moment, ...]
+
+
+def of_order(context: Context, request_key: int) -> OrderRecord | None:
+    """Everything about the order with this database key; None when there is none."""
+
+    def work(connection: Connection) -> OrderRecord | None:
+        order = orders.load(connection, request_key) if store.exists(connection, request_key) else None
+        if order is None or order.patient_key is None:
+            return None
+        steps = [step.key for step in order.steps if step.key is not None]
+        return OrderRecord(
+            order=order,
+            patient=patients.load(connection, order.patient_key),
+            visit=patients.load_visit(connection, order.visit_key) if order.visit_key is not None else None,
+            exams=tuple(store.performed(connection, steps)),
+            moments=tuple(_newest_first(list(_moments(connection, request_key, steps)))),
+        )
+
+    return context.database.read(work)
+
+
+def _moments(connection: Connection, request_key: int, steps: Sequence[int]) -> Iterator[Moment]:
+    """In the order of causes: among moments of the same instant, the message stands before what it did."""
+    for message in store.messages(connection, request_key):
+        yield Moment(message.received_at, message)
+    told = store.notifications(connection, request_key)
+    for fact in events.of_request(connection, request_key):
+        if fact.kind not in _TOLD_BY_ATTEMPTS or not told:
+            yield Moment(fact.at, fact)
+    for query in store.queries(connection, steps):
+        yield Moment(query.last_at, query)
+    for notification in told:
+        for number, attempt in enumerate(notification.attempts, start=1):
+            yield Moment(attempt.at, Told(notification, attempt, number))
+        if not notification.attempts:
+            yield Moment(notification.created_at, Told(notification, None, 0))
+
+
+def _newest_first(moments: list[Moment]) -> list[Moment]:
+    moments.sort(key=lambda moment: moment.at)  # stable: equal times keep the order of causes
+    return moments[::-1]
