@@ -1,0 +1,137 @@
+"""What a message would ask for, without storing anything: for ``broker orders map`` and the workbench.
+
+Owns: the report.  Must not: open the database.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+
+from broker.domain.attributes import Value
+from broker.domain.model import Identifier, OrderChange
+from broker.intake.environment import Environment
+from broker.intake.order_parts import Site
+from broker.intake.rules import SenderMapping, Traced
+from broker.intake.translate import ChangeTrace, translate
+from broker.services.journal import Change
+from hl7.errors import Hl7Error
+from hl7.parsing import parse
+
+
+@dataclass(frozen=True, slots=True)
+class MappedValue:
+    """One attribute: its value (None deletes) and where it came from.  ``fills`` marks what only fills a gap."""
+
+    entity: str
+    keyword: str
+    value: Value | None
+    source: str
+    fills: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MappedChange:
+    """One order or patient change."""
+
+    where: str
+    asked: str
+    values: tuple[MappedValue, ...]
+
+
+@dataclass(slots=True)
+class MappingReport:
+    """The result of a dry run.  ``errors`` would refuse the message."""
+
+    message_type: str = ""
+    sending_application: str = ""
+    sending_facility: str = ""
+    mapping: str = ""
+    changes: list[MappedChange] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def map_message(
+    raw: bytes, mapping: SenderMapping, site: Site | None = None, *, zone: tzinfo = UTC, now: datetime | None = None
+) -> MappingReport:
+    """Map one message as intake would; every problem is in the report, none is raised."""
+    report = MappingReport(mapping=mapping.name)
+    try:
+        message = parse(raw)
+        report.message_type = "^".join(part for part in (message.message_type, message.trigger) if part)
+        report.sending_application = message.sending_application
+        report.sending_facility = message.sending_facility
+        report.warnings += message.warnings
+        env = Environment(zone, zone, now or datetime.now(UTC))
+        translation = translate(message, mapping, env, site or Site())
+    except Hl7Error as error:
+        report.errors.append(str(error))
+        return report
+    report.errors += [str(error) for error in translation.errors]
+    report.warnings += translation.warnings
+    report.ignored += translation.ignored
+    for change, trace in zip(translation.changes, translation.traces, strict=True):
+        report.changes.append(MappedChange(trace.where, trace.asked, tuple(_values(change, trace))))
+    return report
+
+
+def _values(change: Change, trace: ChangeTrace) -> Iterator[MappedValue]:
+    patient = change.patient
+    numbers = {"PatientID": patient.identifiers[0]} if patient.identifiers else {}
+    yield from _entity("patient", numbers, patient.attributes, trace)
+    yield from _entity("visit", {"AdmissionID": change.visit.admission}, change.visit.attributes, trace)
+    if isinstance(change, OrderChange):
+        yield from _order(change, trace)
+
+
+def _order(change: OrderChange, trace: ChangeTrace) -> Iterator[MappedValue]:
+    numbers = {
+        "PlacerOrderNumberImagingServiceRequest": change.placer,
+        "FillerOrderNumberImagingServiceRequest": change.filler,
+        "AccessionNumber": change.accession,
+    }  # fmt: skip
+    yield from _entity("order", numbers, change.attributes, trace)
+    for number, procedure in enumerate(change.procedures, 1):
+        entity = f"procedure {number}"
+        ids = {
+            "RequestedProcedureID": _plain(procedure.requested_procedure_id),
+            "StudyInstanceUID": _plain(procedure.study_instance_uid),
+        }
+        yield from _entity(entity, ids, procedure.attributes, trace, {**procedure.defaults, **procedure.derived})
+        for place, step in enumerate(procedure.steps, 1):
+            step_id = {"ScheduledProcedureStepID": _plain(step.scheduled_procedure_step_id)}
+            filled = {**step.defaults, **step.derived}
+            yield from _entity(f"{entity} step {place}", step_id, step.attributes, trace, filled)
+
+
+def _plain(value: str | None) -> Identifier | None:
+    return Identifier(value) if value else None
+
+
+def _entity(
+    entity: str,
+    numbers: Mapping[str, Identifier | None],
+    attributes: Mapping[str, Value | None],
+    trace: ChangeTrace,
+    filled: Mapping[str, Value] | None = None,
+) -> Iterator[MappedValue]:
+    traced = trace.entities.get(entity, {})
+    for keyword, number in numbers.items():
+        if number is not None and number.value:
+            yield MappedValue(entity, keyword, _shown(number), _source(traced, keyword))
+        elif keyword in traced:
+            yield MappedValue(entity, keyword, "", _source(traced, keyword), fills=True)
+    for keyword, value in attributes.items():
+        yield MappedValue(entity, keyword, value, _source(traced, keyword))
+    for keyword, value in (filled or {}).items():
+        if keyword not in attributes:
+            yield MappedValue(entity, keyword, value, _source(traced, keyword), fills=True)
+
+
+def _shown(number: Identifier) -> str:
+    return f"{number.value} ({number.issuer})" if number.issuer else number.value
+
+
+def _source(traced: Mapping[str, Traced], keyword: str) -> str:
+    return str(traced.get(keyword, ""))

@@ -1,0 +1,87 @@
+"""Taking an order message apart into order groups, whatever order its segments come in (HL7 inbound reference 5.1).
+
+Owns: which segments belong to which order.  Must not: read values, beyond segment names.
+
+A group starts at each ORC, or at an OBR that follows an OBR without an ORC between.  NTE, OBX, DG1, TQ1, IPC and ZDS
+belong to the last group; what stands before the first group, and every AL1, belongs to all; so does a single ZDS at the
+end.
+"""
+
+from dataclasses import dataclass, field
+
+from broker.intake.pieces import Index, Scope
+from hl7.message import Segment
+
+_PATIENT = ("MSH", "EVN", "PID", "PD1", "PV1", "PV2", "AL1")
+
+
+@dataclass(slots=True)
+class OrderGroup:
+    """The segments of one ORC/OBR pair; ``common`` are those of the whole message."""
+
+    index: Index
+    common: list[Segment]
+    orc: Segment | None = None
+    obr: Segment | None = None
+    segments: list[Segment] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        """The segment that began it, for refusals: ``ORC`` or ``ORC[2]``."""
+        begin = self.orc or self.obr
+        if begin is None:
+            return "ORC"
+        occurrence = self.index.occurrence[begin.line]
+        return begin.name if occurrence == 1 else f"{begin.name}[{occurrence}]"
+
+    def scope(self) -> Scope:
+        """Everything the order may be read from."""
+        return Scope(self.index, [*self.common, *self.segments])
+
+    def step_scopes(self) -> list[Scope]:
+        """One scope for each step: each IPC on its own (OMI), else the whole group."""
+        ipcs = [s for s in self.segments if s.name == "IPC"]
+        if not ipcs:
+            return [self.scope()]
+        rest = [*self.common, *(s for s in self.segments if s.name != "IPC")]
+        return [Scope(self.index, [*rest, ipc]) for ipc in ipcs]
+
+
+def patient_scope(index: Index) -> Scope:
+    """The whole message, for messages about a patient alone."""
+    return Scope(index, index.message)
+
+
+def order_groups(index: Index) -> list[OrderGroup]:
+    """The order groups of a message, in order."""
+    common: list[Segment] = []
+    groups: list[OrderGroup] = []
+    for segment in index.message:
+        present = groups[-1] if groups else None
+        if segment.name == "ORC":
+            groups.append(OrderGroup(index, common, orc=segment, segments=[segment]))
+        elif segment.name == "OBR" and (present is None or present.obr is not None):
+            groups.append(_continued(index, common, present, segment))
+        elif present is None or segment.name in _PATIENT:
+            common.append(segment)
+        else:
+            present.segments.append(segment)
+            if segment.name == "OBR":
+                present.obr = segment
+    _share_single_zds(groups)
+    return groups
+
+
+def _continued(index: Index, common: list[Segment], before: OrderGroup | None, obr: Segment) -> OrderGroup:
+    """A further OBR under the same ORC: it keeps what stood between that ORC and its first OBR."""
+    if before is None or before.orc is None:
+        return OrderGroup(index, common, obr=obr, segments=[obr])
+    head = [s for s in before.segments if before.obr is not None and s.line < before.obr.line and s.name != "OBR"]
+    return OrderGroup(index, common, orc=before.orc, obr=obr, segments=[*head, obr])
+
+
+def _share_single_zds(groups: list[OrderGroup]) -> None:
+    found = [s for group in groups for s in group.segments if s.name == "ZDS"]
+    if len(groups) > 1 and len(found) == 1 and found[0] in groups[-1].segments:
+        for group in groups[:-1]:
+            group.segments.append(found[0])

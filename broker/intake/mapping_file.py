@@ -1,0 +1,247 @@
+"""Reading mapping files: TOML in, a ``SenderMapping`` out, or every problem at once with file, line, key and remedy.
+
+Owns: the file format.  Must not: evaluate mappings.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from broker.domain.attributes import TABLE, VR_LIMITS, Attribute, Level
+from broker.intake.conversions import CONVERSIONS
+from broker.intake.lengths import LongPolicy
+from broker.intake.pieces import Source, parse_condition
+from broker.intake.rules import IDENTITY, Missing, Rule, SenderMapping
+from broker.shipped import config_folder
+from hl7.paths import parse_path
+
+_TOP = {"extends", "local_scheme", "primary_authorities", "default_issuer", "order_control", "attributes", "tables"}
+_RULE = {"from", "as", "missing", "default", "long", "gather", "follows", "unusable"}
+_SOURCE = {"path", "value", "where", "after", "weak", "unit"}
+_CONTROL = {"place", "change", "cancel", "discontinue", "hold", "release", "ignore", "refuse"}
+_LONG = {"UI": LongPolicy.REFUSE, "AE": LongPolicy.KEEP}
+
+
+class MappingError(Exception):
+    """A mapping cannot be used; ``problems`` says all of it, one line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass
+class _Reader:
+    """Collects problems of one file."""
+
+    path: Path
+    text: str
+    problems: list[str] = field(default_factory=list)
+
+    def wrong(self, key: str, text: str) -> None:
+        self.problems.append(f"{self.path}{self._line(key)}: {key}: {text}")
+
+    def _line(self, key: str) -> str:
+        last = re.escape(key.rsplit(".", 1)[-1])
+        pattern = re.compile(rf'^\s*(\[.*)?"?{last}"?\s*[\]=.]')
+        for number, line in enumerate(self.text.splitlines(), 1):
+            if pattern.match(line):
+                return f":{number}"
+        return ""
+
+
+def load_mapping(name: str, folders: tuple[Path, ...] = ()) -> SenderMapping:
+    """Load the mapping ``name`` (a file ``name.toml`` in one of ``folders``, else a shipped one).
+
+    Raises MappingError with every problem of the file and those it extends.
+    """
+    document: dict[str, Any] = {}
+    readers: list[_Reader] = []
+    _collect(name, (*folders, config_folder() / "mappings"), document, readers, ())
+    problems = [problem for reader in readers for problem in reader.problems]
+    mapping = _build(name, document, readers[0]) if readers and not problems else None
+    problems = [problem for reader in readers for problem in reader.problems]
+    if problems or mapping is None:
+        raise MappingError(problems)
+    return mapping
+
+
+def _collect(
+    name: str, folders: tuple[Path, ...], document: dict[str, Any], readers: list[_Reader], seen: tuple[str, ...]
+) -> None:
+    """Read ``name`` and what it extends; the extending file wins, key by key."""
+    path = next((f / f"{name}.toml" for f in folders if (f / f"{name}.toml").is_file()), None)
+    if path is None:
+        place = readers[-1].path if readers else Path(f"{name}.toml")
+        raise MappingError([f"{place}: no mapping {name!r} in {', '.join(str(f) for f in folders)}"])
+    if name in seen:
+        raise MappingError([f"{path}: extends: {' -> '.join((*seen, name))} goes in a circle; remove one"])
+    reader = _Reader(path, path.read_text(encoding="utf-8"))
+    readers.append(reader)
+    try:
+        own = tomllib.loads(reader.text)
+    except tomllib.TOMLDecodeError as error:
+        raise MappingError([f"{path}: not readable as TOML: {error}"]) from error
+    for key in own.keys() - _TOP:
+        reader.wrong(key, f"unknown; known are {', '.join(sorted(_TOP))}")
+    base = own.pop("extends", None)
+    if isinstance(base, str):
+        _collect(base, folders, document, readers, (*seen, name))
+    elif base is not None:
+        reader.wrong("extends", "write the name of a mapping, without .toml")
+    _overlay(document, own, reader)
+
+
+def _overlay(document: dict[str, Any], own: Mapping[str, Any], reader: _Reader) -> None:
+    for key, value in own.items():
+        if key not in ("attributes", "order_control", "tables"):
+            document[key] = value
+        elif not isinstance(value, dict):
+            reader.wrong(key, f"write a table [{key}]")
+        elif key == "tables":
+            for table, entries in value.items():
+                document.setdefault(key, {}).setdefault(table, {}).update(entries)
+        else:
+            document.setdefault(key, {}).update(value)
+
+
+def _build(name: str, document: Mapping[str, Any], reader: _Reader) -> SenderMapping:
+    rules: dict[Level, list[Rule]] = {level: [] for level in Level}
+    for keyword, written in document.get("attributes", {}).items():
+        rule = _rule(keyword, written, reader)
+        if rule is not None:
+            rules[rule.level].append(rule)
+    authorities = document.get("primary_authorities", [])
+    if not isinstance(authorities, list) or not all(isinstance(a, str) for a in authorities):
+        reader.wrong("primary_authorities", 'write a list of assigning authorities, e.g. ["HOSP"]')
+        authorities = []
+    return SenderMapping(
+        name=name,
+        rules={level: tuple(sorted(found, key=lambda r: bool(r.follows))) for level, found in rules.items()},
+        order_control=_order_control(document.get("order_control", {}), reader),
+        tables=_tables(document.get("tables", {}), reader),
+        local_scheme=_text("local_scheme", document.get("local_scheme", "99LOCAL"), reader),
+        primary_authorities=tuple(authorities),
+        default_issuer=_text("default_issuer", document.get("default_issuer", ""), reader),
+    )
+
+
+def _text(key: str, value: object, reader: _Reader) -> str:
+    if not isinstance(value, str):
+        reader.wrong(key, "write a text in quotes")
+        return ""
+    return value
+
+
+def _order_control(written: Mapping[str, Any], reader: _Reader) -> dict[tuple[str, str], str]:
+    table = {}
+    for key, effect in written.items():
+        control, _, status = key.upper().partition(" ")
+        if effect not in _CONTROL:
+            reader.wrong(f"order_control.{key}", f"{effect!r} is unknown; known are {', '.join(sorted(_CONTROL))}")
+        table[control, status.strip()] = str(effect)
+    return table
+
+
+def _tables(written: Mapping[str, Any], reader: _Reader) -> dict[str, dict[str, str]]:
+    tables: dict[str, dict[str, str]] = {}
+    for name, entries in written.items():
+        if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
+            reader.wrong(f"tables.{name}", 'write a table of texts: HL7 value = "DICOM value"')
+            continue
+        tables[name] = {key.casefold(): value for key, value in entries.items()}
+    return tables
+
+
+def _rule(keyword: str, written: object, reader: _Reader) -> Rule | None:
+    key = f"attributes.{keyword}"
+    attribute = TABLE.get(keyword)
+    if attribute is None:
+        reader.wrong(key, "no attribute of a worklist item has this keyword (PS3.4 Table K.6-1)")
+        return None
+    if not isinstance(written, dict):
+        reader.wrong(key, 'write { from = ["PID-5"], as = "patient_name" }')
+        return None
+    for unknown in written.keys() - _RULE:
+        reader.wrong(key, f"{unknown!r} is unknown; known are {', '.join(sorted(_RULE))}")
+    sources = tuple(s for s in (_source(key, one, reader) for one in written.get("from", [])) if s is not None)
+    conversion = str(written.get("as", "identifier" if keyword in IDENTITY else "text"))
+    known = CONVERSIONS.get(conversion)
+    if known is None:
+        reader.wrong(key, f"as = {conversion!r} is unknown; known are {', '.join(sorted(CONVERSIONS))}")
+        return None
+    if attribute.vr not in known.representations:
+        fitting = sorted(n for n, c in CONVERSIONS.items() if attribute.vr in c.representations)
+        reader.wrong(key, f"as = {conversion!r} makes no {attribute.vr}; use one of {', '.join(fitting)}")
+    follows = str(written.get("follows", ""))
+    if follows and follows not in TABLE:
+        reader.wrong(key, f"follows = {follows!r} names no attribute")
+    missing, default = _missing(key, keyword, attribute, written, reader)
+    unusable = written.get("unusable", "refuse" if keyword in IDENTITY else "omit")
+    if unusable not in ("refuse", "omit"):
+        reader.wrong(key, f"unusable = {unusable!r} is unknown; known are refuse, omit")
+    return Rule(
+        keyword, attribute.level, sources, known.convert, conversion, missing, default,
+        long=_long(key, attribute, written, reader), limit=_limit(attribute), multiple=attribute.multiple,
+        is_sequence=attribute.is_sequence, gather=written.get("gather") is True, follows=follows,
+        strict=unusable == "refuse",
+    )  # fmt: skip
+
+
+def _limit(attribute: Attribute) -> int:
+    """PN is limited per component group, by its conversion; dates and tables cannot be too long."""
+    return VR_LIMITS.get(attribute.vr, 0) if attribute.vr in ("AE", "CS", "LO", "LT", "SH", "ST", "UI") else 0
+
+
+def _missing(
+    key: str, keyword: str, attribute: Attribute, written: Mapping[str, Any], reader: _Reader
+) -> tuple[Missing, str]:
+    if "default" in written:
+        possible = "missing" not in written and keyword not in IDENTITY and not attribute.is_sequence
+        if not possible or not isinstance(written["default"], str):
+            reader.wrong(key, "default takes a text, without missing, and not for identifiers or sequences")
+        return Missing.DEFAULT, str(written["default"])
+    policy = written.get("missing", "omit")
+    allowed = {"omit", "require"}
+    allowed |= {"generate"} if keyword in IDENTITY else set()
+    allowed |= {"now"} if attribute.vr in ("DA", "TM") else set()
+    if policy not in allowed:
+        reader.wrong(key, f"missing = {policy!r} is not possible here; possible are {', '.join(sorted(allowed))}")
+        return Missing.OMIT, ""
+    return Missing(policy), ""
+
+
+def _long(key: str, attribute: Attribute, written: Mapping[str, Any], reader: _Reader) -> LongPolicy:
+    usual = LongPolicy.REFUSE if attribute.keyword in IDENTITY else _LONG.get(attribute.vr, LongPolicy.CUT)
+    policy = written.get("long", usual.value)
+    allowed = {"refuse", "keep"} if attribute.keyword in IDENTITY or attribute.vr in _LONG else {*LongPolicy}
+    if not attribute.multiple:
+        allowed -= {"split"}
+    if policy not in allowed:
+        reader.wrong(key, f"long = {policy!r} is not possible here; possible are {', '.join(sorted(allowed))}")
+        return usual
+    return LongPolicy(policy)
+
+
+def _source(key: str, written: object, reader: _Reader) -> Source | None:
+    try:
+        if isinstance(written, str):
+            return Source(parse_path(written))
+        if not isinstance(written, dict):
+            raise ValueError('write a path such as "PID-5", or { path = "NTE*-3", after = "PID" }')
+        for unknown in written.keys() - _SOURCE:
+            raise ValueError(f"{unknown!r} is unknown in a source; known are {', '.join(sorted(_SOURCE))}")
+        if ("path" in written) == ("value" in written):
+            raise ValueError("a source has either a path or a value")
+        unit = parse_path(written["unit"]).field if "unit" in written else 0
+        where = parse_condition(written["where"]) if "where" in written else None
+        path = parse_path(written["path"]) if "path" in written else None
+        return Source(
+            path, str(written.get("value", "")), where, str(written.get("after", "")), written.get("weak") is True, unit
+        )
+    except (ValueError, TypeError) as error:
+        reader.wrong(key, str(error))
+        return None

@@ -1,0 +1,149 @@
+"""One rule of a mapping: how one DICOM attribute gets its value, and what comes out of a set of rules.
+
+Owns: the shapes of rules and results.  Must not: evaluate (``mapping``) or read files (``mapping_file``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from broker.domain.attributes import Level, Value
+from broker.domain.model import Identifier
+from broker.intake.conversions import Convert
+from broker.intake.lengths import LongPolicy
+from broker.intake.pieces import Source
+from hl7.errors import Location
+
+#: targets that identify: they become fields of the entities, with their issuers, not contents
+IDENTITY = {
+    "PatientID", "AdmissionID", "AccessionNumber", "PlacerOrderNumberImagingServiceRequest",
+    "FillerOrderNumberImagingServiceRequest", "RequestedProcedureID", "StudyInstanceUID", "ScheduledProcedureStepID",
+}  # fmt: skip
+
+
+class Missing(StrEnum):
+    """What happens when no source yields a value."""
+
+    #: leave the stored value alone
+    OMIT = "omit"
+    #: refuse the message (101)
+    REQUIRE = "require"
+    #: the broker derives or generates it, once (identifiers only)
+    GENERATE = "generate"
+    #: the moment of receipt, where nothing is stored (dates and times only)
+    NOW = "now"
+    #: a fixed value, where nothing is stored
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one attribute is filled.  ``limit`` 0 means the length is the conversion's business."""
+
+    keyword: str
+    level: Level
+    sources: tuple[Source, ...]
+    convert: Convert
+    conversion: str
+    missing: Missing = Missing.OMIT
+    default: str = ""
+    long: LongPolicy = LongPolicy.CUT
+    limit: int = 0
+    multiple: bool = False
+    is_sequence: bool = False
+    #: collect the values of all sources instead of taking the first
+    gather: bool = False
+    #: take the value from the very source that this other attribute was taken from
+    follows: str = ""
+    #: an unusable value refuses the message instead of leaving the attribute out with a warning
+    strict: bool = False
+
+    @property
+    def is_identity(self) -> bool:
+        """True for what becomes an ``Identifier``."""
+        return self.keyword in IDENTITY
+
+
+class Origin(StrEnum):
+    """What kind of source a value came from."""
+
+    MESSAGE = "message"
+    DELETED = "deleted by the message"
+    RULE = "rule"
+    CATALOGUE = "catalogue"
+    DEFAULT = "default"
+    GENERATED = "generated"
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Where a value came from: the kind of source, and the place in the message or the name of the rule."""
+
+    origin: Origin
+    place: str = ""
+
+    def __str__(self) -> str:
+        if self.origin is Origin.MESSAGE:
+            return self.place
+        return f"{self.origin.value}: {self.place}" if self.place else self.origin.value
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong or tolerated about one attribute; ``fatal`` ones refuse the message.  Holds no content."""
+
+    keyword: str
+    text: str
+    location: Location | None = None
+    code: str = "102"
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        place = f"{self.location}: " if self.location else ""
+        return f"{place}{self.text} ({self.keyword})"
+
+
+@dataclass(slots=True)
+class Mapped:
+    """What the rules of one level say of one entity."""
+
+    #: what the message states; None deletes
+    values: dict[str, Value | None] = field(default_factory=dict)
+    #: what the message suggests, believed less than the catalogue
+    weak: dict[str, Value] = field(default_factory=dict)
+    #: what fills gaps
+    defaults: dict[str, Value] = field(default_factory=dict)
+    identifiers: dict[str, tuple[Identifier, ...]] = field(default_factory=dict)
+    trace: dict[str, Traced] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    #: the source each value was taken from, for rules that follow
+    chosen: dict[str, Source] = field(default_factory=dict)
+
+    def identifier(self, keyword: str) -> Identifier | None:
+        """The first identifier of a target, or None."""
+        found = self.identifiers.get(keyword, ())
+        return found[0] if found else None
+
+    def text(self, keyword: str) -> str | None:
+        """The value of an identity target that has no issuer, or None."""
+        found = self.identifier(keyword)
+        return found.value if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class SenderMapping:
+    """Everything a mapping file says."""
+
+    name: str
+    rules: Mapping[Level, tuple[Rule, ...]]
+    #: (ORC-1, ORC-5) to an effect; an ORC-5 of "" stands for any other
+    order_control: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    local_scheme: str = "99LOCAL"
+    primary_authorities: tuple[str, ...] = ()
+    default_issuer: str = ""
+
+    def effect(self, control: str, status: str) -> str | None:
+        """What an order control code with an order status asks for; None when the table does not know it."""
+        known = self.order_control.get((control.upper(), status.upper()))
+        return known or self.order_control.get((control.upper(), ""))
