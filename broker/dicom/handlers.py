@@ -1,0 +1,32 @@
+"""All service classes behind one acceptor: the worklist and MPPS."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from broker.dicom.messages import Request, Response
+from broker.dicom.mpps import MppsHandler
+from broker.dicom.worklist import WorklistHandler
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerHandlers:
+    """The ``Handlers`` of the broker."""
+
+    worklist: WorklistHandler
+    mpps: MppsHandler
+
+    def find(self, request: Request) -> Iterator[Response]:
+        """C-FIND on the worklist."""
+        return self.worklist.find(request)
+
+    def create(self, request: Request) -> Response:
+        """N-CREATE of a performed procedure step."""
+        return self.mpps.create(request)
+
+    def set(self, request: Request) -> Response:
+        """N-SET of a performed procedure step."""
+        return self.mpps.set(request)
+
+    def get(self, request: Request) -> Response:
+        """N-GET of a performed procedure step."""
+        return self.mpps.get(request)

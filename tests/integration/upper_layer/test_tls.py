@@ -1,0 +1,103 @@
+"""Associations over TLS: certificates, handshakes that hang, large answers."""
+
+import ssl
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.dicom.messages import Request, Response
+from broker.dicom.upper_layer import (
+    AssociationClosed,
+    AssociationOpened,
+)
+from tests.integration.upper_layer.acceptor import Peer, Script, running
+from tests.unit.upper_layer import wire
+
+
+@dataclass(frozen=True)
+class Certificates:
+    folder: Path
+
+    def context(self, side: int, name: str | None) -> ssl.SSLContext:
+        context = ssl.SSLContext(side)
+        context.load_verify_locations(self.folder / "ca.pem")
+        if name is not None:
+            context.load_cert_chain(self.folder / f"{name}.pem", self.folder / f"{name}.key")
+        return context
+
+    def server(self) -> ssl.SSLContext:
+        context = self.context(ssl.PROTOCOL_TLS_SERVER, "localhost")
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def client(self, name: str | None) -> ssl.SSLContext:
+        return self.context(ssl.PROTOCOL_TLS_CLIENT, name)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout")
+    openssl(*new, "ca.key", "-x509", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "2")
+    for name in ("localhost", "ct1"):
+        (folder / "names").write_text(f"subjectAltName=DNS:{name}\n")
+        openssl(*new, f"{name}.key", "-out", f"{name}.csr", "-subj", f"/O=Radiology/CN={name}")
+        authority = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *authority)
+    return Certificates(folder)
+
+
+def test_tls_with_a_client_certificate(certificates: Certificates) -> None:
+    with running(ssl_context=certificates.server()) as acceptor:
+        with Peer(acceptor.port, tls=certificates.client("ct1")) as peer:
+            peer.associate().send(wire.echo())
+            assert peer.response() == (0, None)
+            proof = acceptor.requests[0].tls
+            assert proof is not None
+            assert proof.subject == (("organizationName", "Radiology"), ("commonName", "ct1"))
+            assert proof.version.startswith("TLSv1")
+            assert proof.certificate == ssl.PEM_cert_to_DER_cert((certificates.folder / "ct1.pem").read_text())
+            assert acceptor.seen(AssociationOpened).encrypted
+            peer.release()
+        acceptor.seen(AssociationClosed)
+
+
+def test_without_the_demanded_certificate_nothing_is_asked(certificates: Certificates) -> None:
+    with running(ssl_context=certificates.server()) as acceptor:
+        with pytest.raises((OSError, EOFError)), Peer(acceptor.port, tls=certificates.client(None)) as peer:
+            peer.associate()
+        assert acceptor.requests == []
+
+
+def test_silent_and_plain_peers_do_not_hold_up_a_handshake(certificates: Certificates) -> None:
+    with running(ssl_context=certificates.server(), artim_timeout=1.0) as acceptor:
+        with Peer(acceptor.port) as silent, Peer(acceptor.port) as plain:
+            plain.send(wire.associate_rq())
+            with Peer(acceptor.port, tls=certificates.client("ct1")) as peer:
+                peer.associate().release()
+            assert silent.closed()
+            assert plain.socket.recv(1) in (b"", b"\x15")  # closed, or a TLS alert first
+        assert len(acceptor.requests) == 1
+
+
+def test_a_large_answer_over_tls(certificates: Certificates) -> None:
+    def answers(_: Request) -> Iterator[Response]:
+        for number in range(2000):
+            yield Response(0xFF00, number.to_bytes(4, "little") * 250)
+        yield Response(0)
+
+    settings: dict[str, Any] = {"ssl_context": certificates.server()}
+    tls = certificates.client("ct1")
+    with running(Script(answers), **settings) as acceptor, Peer(acceptor.port, tls=tls) as peer:
+        peer.associate().send(wire.find())
+        found = [peer.response()[1] for _ in range(2000)]
+        assert found == [number.to_bytes(4, "little") * 250 for number in range(2000)]
+        assert peer.response() == (0, None)
