@@ -1,0 +1,231 @@
+"""The sender: one worker thread per destination takes due outbox entries, delivers them, and records what became of it.
+
+Owns leases, back-off and the breaker of each destination.  Must not know how a notification is rendered or sent
+(``Destination`` does) and never holds a transaction while it delivers.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from broker.delivery.base import Destination, RetryPlan
+from broker.domain.errors import Unavailable
+from broker.domain.notifications import Notification, Outcome, Verdict
+from broker.services import delivering
+from broker.services.context import Context
+from broker.services.delivering import Claimant
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SenderConfig:
+    """How senders work; seconds throughout.
+
+    ``owner`` names this sender process: the same after a restart (its old leases are given back at once), different
+    from every other process on the same database.
+    """
+
+    owner: str
+    retry: RetryPlan = field(default_factory=RetryPlan)
+    #: how often to look without being woken: for commits of other processes and for retries that became due
+    tick: float = 1.0
+    #: shortest time between two looks that found nothing, so that busy intake does not keep senders looking
+    rest: float = 0.05
+    #: entries claimed at a time
+    batch: int = 16
+    #: how long a lease outlasts the slowest delivery of one entry
+    lease_margin: float = 30.0
+
+
+class Sender:
+    """All workers of this process.  ``start`` once, ``stop`` once."""
+
+    def __init__(self, context: Context, destinations: Sequence[Destination], config: SenderConfig) -> None:
+        names = [destination.name for destination in destinations]
+        if len(set(names)) != len(names):
+            raise ValueError("two destinations have the same name")
+        self._context = context
+        self._workers = [Worker(context, destination, config) for destination in destinations]
+
+    def start(self) -> None:
+        """Give back the leases of an earlier life and begin.  Wakes at every commit of this process."""
+        self._context.database.on_commit(self.wake)
+        for worker in self._workers:
+            worker.start()
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        for worker in self._workers:
+            worker.wake()
+
+    def stop(self, grace: float = 10.0) -> bool:
+        """Finish the deliveries in hand, at most ``grace`` seconds, then interrupt them.  True when all ended."""
+        deadline = time.monotonic() + grace
+        for worker in self._workers:
+            worker.ask_to_stop()
+        ended = [worker.join(deadline) for worker in self._workers]
+        return all(ended)
+
+
+class Worker:
+    """The thread of one destination."""
+
+    def __init__(self, context: Context, destination: Destination, config: SenderConfig) -> None:
+        self._context = context
+        self._destination = destination
+        self._config = config
+        lease = timedelta(seconds=destination.patience + config.lease_margin)
+        self._claimant = Claimant(f"{config.owner}/{destination.name}", lease)
+        self._breaker = Breaker(config.retry)
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"sender-{destination.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look soon."""
+        self._woken.set()
+
+    def ask_to_stop(self) -> None:
+        """End after the delivery in hand."""
+        self._stopping.set()
+        self._woken.set()
+
+    def join(self, deadline: float) -> bool:
+        """Wait until the thread has ended; from ``deadline`` (monotonic) on its delivery is interrupted."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            self._destination.interrupt()
+            self._thread.join(5.0)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._release(None)
+            while not self._stopping.is_set():
+                self._woken.clear()
+                if not self._round_guarded():
+                    self._stopping.wait(self._config.rest)
+                    self._woken.wait(self._config.tick)
+        finally:
+            self._destination.close()
+
+    def _round_guarded(self) -> bool:
+        try:
+            return self._round()
+        except Unavailable:
+            _log.warning("destination %s: the database cannot be reached", self._destination.name)
+        except Exception as error:  # noqa: BLE001 - the thread outlives any fault; leases end by themselves
+            _log.error("destination %s: %s%s", self._destination.name, type(error).__name__, _place(error))
+        return False
+
+    def _round(self) -> bool:
+        """Deliver one batch; True when there may be more right now."""
+        if not self._breaker.allows():
+            return False
+        most = 1 if self._breaker.failures else self._config.batch
+        entries = delivering.claim(self._context, self._destination.name, self._claimant, most)
+        claimed_at = time.monotonic()
+        for position, entry in enumerate(entries):
+            if not self._may_go_on(claimed_at):
+                self._release(entries[position:])
+                break
+            self._deliver(entry)
+        return bool(entries)
+
+    def _release(self, entries: list[Notification] | None) -> None:
+        self._persist(lambda: delivering.release(self._context, self._claimant, entries))
+
+    def _may_go_on(self, claimed_at: float) -> bool:
+        """Only while the lease outlasts one more delivery: else another sender might deliver the same entry."""
+        lease_left = self._claimant.lease.total_seconds() - (time.monotonic() - claimed_at)
+        return not self._stopping.is_set() and self._breaker.allows() and lease_left > self._destination.patience
+
+    def _deliver(self, entry: Notification) -> None:
+        began = time.monotonic()
+        outcome = self._attempt(entry)
+        milliseconds = round((time.monotonic() - began) * 1000)
+        delay = timedelta(seconds=self._delay(entry, outcome))
+        self._persist(lambda: delivering.settle(self._context, self._claimant, entry, outcome, milliseconds, delay))
+        _report(entry, outcome, milliseconds)
+
+    def _attempt(self, entry: Notification) -> Outcome:
+        try:
+            return self._destination.deliver(entry)
+        except Exception as error:  # noqa: BLE001 - recorded as the outcome
+            # a fault of ours: parked, so that it is seen and holds back only its own order; the text of the exception
+            # may quote the message, so only the place is logged
+            place = _place(error)
+            _log.error("notification %s: %s%s", entry.message_id, type(error).__name__, place)
+            self._destination.close()
+            return Outcome(Verdict.PARK, f"fault in the broker: {type(error).__name__}{place}")
+
+    def _delay(self, entry: Notification, outcome: Outcome) -> float:
+        """A destination that is away backs off as a whole; a message that is not accepted backs off by itself."""
+        if outcome.verdict is Verdict.RETRY and not outcome.reachable:
+            return self._breaker.failed()
+        self._breaker.succeeded()
+        return self._config.retry.delay(entry.attempts + 1)
+
+    def _persist(self, work: Callable[[], None]) -> None:
+        """Run ``work`` until the database takes it or the sender stops; a lease that is lost meanwhile only causes a
+        repeat with the same message ID."""
+        failures = 0
+        while True:
+            try:
+                return work()
+            except Unavailable:
+                failures += 1
+                _log.warning("destination %s: the database cannot be reached", self._destination.name)
+                if self._stopping.wait(min(0.1 * 2**failures, 5.0)):
+                    return None
+
+
+class Breaker:
+    """Keeps a worker from a destination that does not answer until its back-off has passed (monotonic time)."""
+
+    def __init__(self, plan: RetryPlan, clock: Callable[[], float] = time.monotonic) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._open_until = 0.0
+        self.failures = 0
+
+    def allows(self) -> bool:
+        """True when the destination may be tried."""
+        return self._clock() >= self._open_until
+
+    def failed(self) -> float:
+        """One more failure in a row; answers the seconds to wait."""
+        self.failures += 1
+        delay = self._plan.delay(self.failures)
+        self._open_until = self._clock() + delay
+        return delay
+
+    def succeeded(self) -> None:
+        """The destination answered."""
+        self.failures = 0
+        self._open_until = 0.0
+
+
+def _report(entry: Notification, outcome: Outcome, milliseconds: int) -> None:
+    level = logging.INFO if outcome.verdict is Verdict.DELIVERED else logging.WARNING
+    words = "" if outcome.verdict is Verdict.DELIVERED else f", attempt {entry.attempts + 1}"
+    _log.log(
+        level, "notification %s (%s) to %s: %s in %d ms%s",
+        entry.message_id, entry.kind.value, entry.destination, outcome.verdict.value, milliseconds, words,
+    )  # fmt: skip
+
+
+def _place(error: BaseException) -> str:
+    """Where an exception arose, without its text."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f" at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"

@@ -1,0 +1,1 @@
+"""Peers of foreign behaviour for tests: receivers and senders that do right, wrong, or nothing at all."""
