@@ -1,0 +1,43 @@
+"""The web application put together: layers, pages, interface, static files."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.staticfiles import StaticFiles
+
+from broker.services.context import Context
+from broker.web import api, auth, errors, health, pages
+from broker.web.config import WebConfig
+from broker.web.guard import Guard
+from broker.web.live import Broadcaster
+from broker.web.parts import Parts
+from broker.web.rendering import FOLDER, environment
+
+
+def create_app(config: WebConfig, context: Context) -> FastAPI:
+    """The application; its broadcaster runs between start-up and shutdown of the ASGI server."""
+    templates = environment(config, context)
+    parts = Parts(config, context, templates, Broadcaster(context, config.poll_seconds))
+    failure = errors.failure(templates)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await parts.broadcaster.start()
+        try:
+            yield
+        finally:
+            await parts.broadcaster.stop()
+
+    app = FastAPI(
+        title="Worklist and MPPS broker", version=config.version or "0", lifespan=lifespan,
+        docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
+        middleware=[Middleware(Guard, config=config, failure=failure)],
+    )  # fmt: skip
+    app.state.parts = parts
+    errors.install(app, failure)
+    for room in (pages, auth, api, health):
+        app.include_router(room.router)
+    app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
+    return app

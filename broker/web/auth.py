@@ -1,0 +1,82 @@
+"""Signing in by a one-time link, signing out, and the two questions pages ask: who is this, and was this meant?"""
+
+import hmac
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Header, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from broker.services import people
+from broker.services.people import LinkState, SignedIn
+from broker.web.errors import SignInNeeded
+from broker.web.parts import Parts, Shared, parts_of
+from broker.web.rendering import page
+
+COOKIE = "broker_session"
+router = APIRouter(include_in_schema=False)
+
+
+def visitor(request: Request) -> SignedIn:
+    """Who asks.  Raises SignInNeeded without a running session."""
+    found = people.signed_in(parts_of(request).context, request.cookies.get(COOKIE, ""))
+    if found is None:
+        raise SignInNeeded
+    return found
+
+
+Visitor = Annotated[SignedIn, Depends(visitor)]
+
+
+def author(
+    who: Visitor, csrf_token: Annotated[str, Form()] = "", x_csrf_token: Annotated[str, Header()] = ""
+) -> SignedIn:
+    """Who asks for a change, proved by the session's token in the form or in the header.  403 without it."""
+    if not hmac.compare_digest((csrf_token or x_csrf_token).encode(), who.csrf_token.encode()):
+        raise HTTPException(403)
+    return who
+
+
+Author = Annotated[SignedIn, Depends(author)]
+
+
+@router.get("/sign-in")
+def how_to_sign_in(request: Request) -> HTMLResponse:
+    """How to get a link."""
+    return page(request, "sign_in_how.html", state=None)
+
+
+@router.get("/sign-in/{token}")
+def confirm(request: Request, token: str, parts: Shared) -> HTMLResponse:
+    """A page with one button.  Opening it uses nothing up: mail scanners and link previews open links too."""
+    state = people.link_state(parts.context, token)
+    if state is not LinkState.GOOD:
+        return page(request, "sign_in_how.html", status=410, state=state.value)
+    return page(request, "sign_in.html")
+
+
+@router.post("/sign-in/{token}")
+def sign_in(request: Request, token: str, parts: Shared) -> Response:
+    """Use the link up and begin a session."""
+    session = people.redeem_link(parts.context, token, lifetime=parts.config.session_lifetime)
+    if session is None:
+        state = people.link_state(parts.context, token)
+        return page(request, "sign_in_how.html", status=410, state=state.value)
+    answer = RedirectResponse("/", 303)
+    _set_cookie(answer, session.token, parts)
+    return answer
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, _who: Author, parts: Shared) -> RedirectResponse:
+    """End the session."""
+    people.sign_out(parts.context, request.cookies.get(COOKIE, ""))
+    answer = RedirectResponse("/sign-in", 303)
+    answer.delete_cookie(COOKIE, secure=parts.config.tls, httponly=True, samesite="lax")
+    return answer
+
+
+def _set_cookie(answer: RedirectResponse, token: str, parts: Parts) -> None:
+    answer.set_cookie(
+        COOKIE, token, max_age=int(parts.config.session_lifetime.total_seconds()), httponly=True, samesite="lax",
+        secure=parts.config.tls, path="/",
+    )  # fmt: skip

@@ -1,0 +1,32 @@
+"""What the pages share: configuration, use-case context, templates, the broadcaster."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+from jinja2 import Environment
+
+from broker.services.context import Context
+from broker.web.config import WebConfig
+from broker.web.live import Broadcaster
+from broker.web.rendered import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One of these per application, in ``app.state.parts``."""
+
+    config: WebConfig
+    context: Context
+    templates: Environment
+    broadcaster: Broadcaster
+    rendered: Rendered = field(default_factory=Rendered)
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the application that answers ``request``."""
+    found: Parts = request.app.state.parts
+    return found
+
+
+Shared = Annotated[Parts, Depends(parts_of)]

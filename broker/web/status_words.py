@@ -1,0 +1,65 @@
+"""The one table of words, shapes and colours for statuses and marks; pages, commands and statistics read it.
+
+Status is never colour alone: each row has a word and a shape of its own (templates/_icons.html draws the shapes,
+static/style.css has the colour per ``css`` name, tested for 4.5:1 in both modes).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from broker.domain.states import StepStatus
+from broker.services.board import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a status or mark is shown."""
+
+    word: str
+    #: name of the drawn shape
+    shape: str
+    #: suffix of the style class that carries the colour
+    css: str
+    #: one sentence for the tooltip and the help page
+    hint: str
+
+
+STATUS: Mapping[StepStatus, Look] = {
+    StepStatus.SCHEDULED: Look("Scheduled", "ring", "scheduled", "Ordered and planned; the patient is not here yet."),
+    StepStatus.ARRIVED: Look("Arrived", "half", "arrived", "The patient is in the department."),
+    StepStatus.READY: Look("Ready", "target", "ready", "The patient is prepared; the exam can begin."),
+    StepStatus.STARTED: Look("In progress", "play", "started", "A device reported the beginning of the exam."),
+    StepStatus.HELD: Look("Held", "pause", "held", "The sender put the order on hold; no device is given it."),
+    StepStatus.COMPLETED: Look("Completed", "check", "completed", "The exam was reported as completed."),
+    StepStatus.DISCONTINUED: Look("Discontinued", "stop", "discontinued", "The exam was begun or due and given up."),
+    StepStatus.CANCELED: Look("Cancelled", "cross", "canceled", "The order was withdrawn before the exam."),
+}
+
+MARK: Mapping[Mark, Look] = {
+    Mark.URGENT: Look("Urgent", "bolt", "urgent", "The requester asks for priority."),
+    Mark.LATE: Look("Late", "clock", "late", "The planned time has passed and the exam has not begun."),
+    Mark.STUCK: Look("Stuck", "hourglass", "stuck", "In progress for very long: did the device report the end?"),
+    Mark.MISMATCH: Look(
+        "Mismatch", "unequal", "mismatch", "The device named another patient than the order; check who was examined."
+    ),
+    Mark.CANCELED_DURING_EXAM: Look(
+        "Cancelled during exam", "unequal", "mismatch", "The order was cancelled after the exam had begun."
+    ),
+    Mark.INCOMPLETE: Look(
+        "Not on any list",
+        "gap",
+        "incomplete",
+        "A value that DICOM requires is missing, so no device is given this step.",
+    ),
+}
+
+UNMATCHED = Look("Unmatched exam", "question", "unmatched", "A device reported an exam that belongs to no known order.")
+PARKED = Look(
+    "Parked notification", "envelope", "parked", "A destination refused a notification; a person must decide."
+)
+SILENT = Look(
+    "Destination silent", "plug", "silent", "A destination does not take notifications; they wait and are retried."
+)
+REFUSED = Look(
+    "Refused message", "refused", "refused", "A message was refused in the last 24 hours; the sender was told why."
+)
