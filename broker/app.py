@@ -1,0 +1,94 @@
+"""The running broker: every part started in order, and stopped in reverse.  The only module that knows them all."""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from broker import parts
+from broker.jobs import Jobs
+from broker.services.context import Context
+from broker.services.devices import DeviceLog
+from broker.settings import Settings
+from broker.store import migrate
+from broker.wiring import open_context
+
+_log = logging.getLogger(__name__)
+_SWITCH_SECONDS = 0.0005
+
+
+class Broker:
+    """All roles in this process.  ``start``, then ``ports`` tells where it listens; ``stop`` finishes what runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.context: Context = open_context(settings)
+        self._stack = AsyncExitStack()
+        self.ports: dict[str, int] = {}
+
+    def on_stop(self, work: Callable[[], object]) -> None:
+        """Do ``work`` (on a thread) when stopping, before anything stops; the last one given goes first."""
+        self._stack.push_async_callback(asyncio.to_thread, work)
+
+    async def start(self) -> None:
+        """Start every part.  Raises OSError when a port cannot be bound; what had started is stopped again."""
+        async with AsyncExitStack() as stack:
+            stack.callback(self.context.database.close)
+            delivery = parts.make_delivery(self.settings, self.context)
+            delivery.start()
+            stack.push_async_callback(asyncio.to_thread, delivery.stop)
+            jobs = Jobs(parts.job_config(self.settings), self.context, delivery.wake)
+            jobs.start()
+            stack.push_async_callback(asyncio.to_thread, jobs.stop)
+            devices = DeviceLog(self.context)
+            stack.push_async_callback(asyncio.to_thread, devices.stop)
+            web = parts.make_web(self.settings, self.context)
+            await web.start()
+            stack.push_async_callback(web.stop)
+            self.ports["web"] = web.port
+            dicom = parts.make_acceptor(self.settings, self.context, devices)
+            await dicom.start()
+            stack.push_async_callback(dicom.stop, 5.0)
+            self.ports["dicom"] = dicom.port
+            intake = parts.make_intake(self.settings, self.context)
+            await intake.start()
+            stack.push_async_callback(intake.stop)
+            self.ports["intake"] = intake.port
+            self._stack = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Take no new work, finish what runs, close the database."""
+        await self._stack.aclose()
+
+
+def run(settings: Settings, started: Callable[[Broker], None]) -> None:
+    """Upgrade the schema, run until SIGTERM or SIGINT, stop in good order.  ``started`` is called once listening."""
+    migrate.upgrade(settings.database_url)
+    asyncio.run(_run(settings, started))
+
+
+def _settle() -> None:
+    """What was made while starting stays: the collector need not look at it again.  Threads take turns quickly, so
+    that a short answer does not wait behind longer work."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
+
+
+async def _run(settings: Settings, started: Callable[[Broker], None]) -> None:
+    broker = Broker(settings)
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    await broker.start()
+    _settle()
+    try:
+        started(broker)
+        await end.wait()
+        _log.info("stopping")
+    finally:
+        await broker.stop()

@@ -1,0 +1,153 @@
+"""``broker check``: everything that must be right before the broker starts, each with its remedy."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import typer
+
+from broker import parts
+from broker.commands.common import ConfigOption
+from broker.domain.errors import Unavailable
+from broker.intake.catalogue import CatalogueError, load_catalogue
+from broker.intake.mapping_file import MappingError, load_mapping
+from broker.settings import Settings
+from broker.settings_source import SettingsError, find_file, load
+from broker.store import migrate
+
+
+class Grade(StrEnum):
+    """How a finding weighs: an error keeps the broker from starting or a part from working."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    grade: Grade
+    subject: str
+    text: str
+
+
+def check(config: ConfigOption = None) -> None:
+    """Look at settings, database, ports, mappings, catalogue and destinations."""
+    findings = list(_findings(config))
+    for finding in findings:
+        typer.echo(f"{finding.grade:7}  {finding.subject:12}  {finding.text}")
+    if any(f.grade is Grade.ERROR for f in findings):
+        raise typer.Exit(1)
+
+
+def _findings(config: ConfigOption) -> Iterator[Finding]:
+    try:
+        settings = load(config)
+    except SettingsError as error:
+        yield from (Finding(Grade.ERROR, "settings", str(problem)) for problem in error.problems)
+        return
+    yield Finding(Grade.OK, "settings", str(find_file(config, {}) or "built-in defaults"))
+    for look in (_data, _database, _ports, _mappings, _catalogue, _senders, _devices, _destinations):
+        yield from look(settings)
+
+
+def _data(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        yield Finding(Grade.ERROR, "data_dir", f"{folder}: {error.strerror}; choose a folder this user may write")
+        return
+    yield Finding(Grade.OK, "data_dir", str(folder.resolve()))
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    kind = settings.database_url.partition(":")[0].partition("+")[0]
+    try:
+        present, newest = migrate.revision(settings.database_url)
+    except Unavailable:
+        yield Finding(Grade.ERROR, "database", f"{kind} cannot be reached; check database.url and that it runs")
+        return
+    if present == newest:
+        yield Finding(Grade.OK, "database", f"{kind}, schema {present}")
+    else:
+        text = f"{kind}, schema {present or 'none'}; `broker serve` or `broker db upgrade` brings it to {newest}"
+        yield Finding(Grade.WARNING, "database", text)
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    for name, part in (("intake", settings.intake), ("dicom", settings.dicom), ("web", settings.web)):
+        text = f"{part.host}:{part.port}"
+        try:
+            with socket.create_server((part.host, part.port), family=_family(part.host)):
+                yield Finding(Grade.OK, f"{name}.port", f"{text} is free")
+        except PermissionError:
+            yield Finding(Grade.ERROR, f"{name}.port", f"{text} needs more rights; ports below 1024 are the system's")
+        except OSError as error:
+            remedy = "a broker that runs already, or another program"
+            yield Finding(Grade.WARNING, f"{name}.port", f"{text}: {error.strerror} ({remedy})")
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _mappings(settings: Settings) -> Iterator[Finding]:
+    for name in sorted({settings.intake.mapping, *(s.mapping for s in settings.senders if s.mapping)}):
+        try:
+            load_mapping(name, parts.mapping_folders(settings))
+        except MappingError as error:
+            yield from (Finding(Grade.ERROR, "mapping", problem) for problem in error.problems)
+        else:
+            yield Finding(Grade.OK, "mapping", name)
+
+
+def _catalogue(settings: Settings) -> Iterator[Finding]:
+    path = parts.catalogue_file(settings)
+    try:
+        catalogue = load_catalogue(path)
+    except CatalogueError as error:
+        yield from (Finding(Grade.ERROR, "catalogue", problem) for problem in error.problems)
+    except OSError as error:
+        yield Finding(Grade.ERROR, "catalogue", f"{path}: {error.strerror}; check intake.procedures")
+    else:
+        yield Finding(Grade.OK, "catalogue", f"{path}, {len(catalogue.procedures)} procedures")
+
+
+def _senders(settings: Settings) -> Iterator[Finding]:
+    if settings.intake.unknown == "refuse" and not settings.senders:
+        text = "unknown senders are refused and none is listed: every message will be refused; add [[senders]]"
+        yield Finding(Grade.WARNING, "senders", text)
+    else:
+        unknown = settings.intake.unknown or "accept"
+        yield Finding(Grade.OK, "senders", f"{len(settings.senders)} listed, others: {unknown}")
+
+
+def _devices(settings: Settings) -> Iterator[Finding]:
+    if settings.dicom.unknown == "refuse" and not settings.devices:
+        text = "unknown devices are refused and none is listed: no device will connect; add [[devices]]"
+        yield Finding(Grade.WARNING, "devices", text)
+    else:
+        unknown = settings.dicom.unknown or "accept"
+        yield Finding(Grade.OK, "devices", f"{len(settings.devices)} listed, others: {unknown}")
+
+
+def _destinations(settings: Settings) -> Iterator[Finding]:
+    if not settings.destinations:
+        yield Finding(Grade.WARNING, "destinations", "nobody is told about exams; add [[destinations]]")
+    for destination in settings.destinations:
+        text = f"{destination.name}, {destination.host}:{destination.port}"
+        try:
+            socket.create_connection((destination.host, destination.port), timeout=3).close()
+        except OSError as error:
+            reason = error.strerror or "no answer"
+            text += f": {reason}; notifications will wait until it answers"
+            yield Finding(Grade.WARNING, "destination", text)
+        else:
+            yield Finding(Grade.OK, "destination", f"{text} answers")

@@ -1,0 +1,79 @@
+"""``broker notifications``: what waits to be told, what was told, and helping it along."""
+
+from typing import Annotated
+
+import typer
+
+from broker.commands.common import ConfigOption, Failure, opened, table
+from broker.domain.errors import Refusal
+from broker.domain.model import Actor, Source
+from broker.domain.notifications import NotificationState
+from broker.services import outbox
+from broker.services.context import Context
+
+app = typer.Typer(help="Notifications to other systems: see, retry, hold.", no_args_is_help=True)
+
+KeyArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the notification, as `list` shows it.")]
+_ACTOR = Actor(Source.PERSON, "command line")
+
+
+@app.command("list")
+def list_notifications(
+    destination: Annotated[str | None, typer.Option(help="Only this destination.")] = None,
+    state: Annotated[NotificationState | None, typer.Option(help="Only this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most rows.")] = 50,
+    config: ConfigOption = None,
+) -> None:
+    """List notifications, newest first, and how each destination is doing."""
+    with opened(config) as context:
+        found = outbox.list_notifications(context, outbox.Filter(destination, state, None, limit))
+        backlogs = outbox.backlogs(context)
+    rows = [
+        (
+            n.key,
+            f"{n.created_at:%Y-%m-%d %H:%M}",
+            n.destination,
+            n.kind,
+            n.subject,
+            n.state,
+            n.attempts,
+            n.last_error,
+        )
+        for n in found
+    ]
+    table(("id", "created (UTC)", "destination", "event", "subject", "state", "tries", "error"), rows)
+    typer.echo("")
+    table(
+        ("destination", "waiting", "parked", "delivered"),
+        [(b.destination, b.pending, b.parked, b.delivered) for b in backlogs],
+    )
+
+
+@app.command()
+def retry(key: KeyArgument, config: ConfigOption = None) -> None:
+    """Send a waiting or parked notification as soon as its turn comes."""
+    with opened(config) as context:
+        _try(context, key, "retry")
+
+
+@app.command()
+def park(key: KeyArgument, config: ConfigOption = None) -> None:
+    """Hold a notification, and with it the later ones of the same order."""
+    with opened(config) as context:
+        _try(context, key, "park")
+
+
+@app.command()
+def skip(key: KeyArgument, config: ConfigOption = None) -> None:
+    """Never send a notification, so that the later ones of the same order go out."""
+    with opened(config) as context:
+        _try(context, key, "skip")
+
+
+def _try(context: Context, key: int, what: str) -> None:
+    act = {"retry": outbox.retry, "park": outbox.park, "skip": outbox.skip}[what]
+    try:
+        act(context, key, _ACTOR)
+    except Refusal as refusal:
+        raise Failure(refusal.text) from None
+    typer.echo(f"notification {key}: {what} noted")

@@ -1,0 +1,70 @@
+"""``broker orders``: send order messages as a RIS would; see how one is read without storing anything."""
+
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from broker import parts
+from broker.commands.common import ConfigOption, Failure, endpoint, one_line, read_settings, table
+from broker.commands.ports import listening
+from broker.commands.sending import send_files
+from broker.intake.catalogue import CatalogueError
+from broker.intake.dry_run import MappingReport, map_message
+from broker.intake.mapping_file import MappingError, load_mapping
+
+app = typer.Typer(help="Order messages: send them, or see how they are read.", no_args_is_help=True)
+
+
+@app.command()
+def send(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="HL7 messages or batches, as bytes to send.")],
+    to: Annotated[str, typer.Option("--to", help="HOST:PORT; else this broker's intake.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Send HL7 files over MLLP and show what is answered."""
+    host, port = listening(read_settings(config), "intake")
+    if to:
+        host, port = endpoint(to, port)
+    refused = send_files(files, host, port)
+    if refused:
+        raise Failure(f"{refused} message{'' if refused == 1 else 's'} not accepted")
+
+
+@app.command("map")
+def map_file(
+    file: Annotated[Path, typer.Argument(help="One HL7 message.")],
+    mapping: Annotated[str, typer.Option("--mapping", help="Name of a mapping; else intake.mapping.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Show what a message would become and where each value comes from; nothing is stored."""
+    settings = read_settings(config)
+    try:
+        chosen = load_mapping(mapping or settings.intake.mapping, parts.mapping_folders(settings))
+        site = parts.intake_site(settings)
+        raw = file.read_bytes()
+    except (MappingError, CatalogueError) as error:
+        raise Failure(str(error)) from None
+    except OSError as error:
+        raise Failure(f"{error.filename} cannot be read: {error.strerror}") from None
+    report = map_message(raw, chosen, site, zone=ZoneInfo(settings.site.timezone))
+    _print(report)
+    if report.errors:
+        raise Failure("this message would be refused")
+
+
+def _print(report: MappingReport) -> None:
+    typer.echo(f"{report.message_type or 'unreadable'}, read by the mapping {report.mapping}")
+    for change in report.changes:
+        typer.echo(f"\n{change.where}: {change.asked}")
+        table(
+            ("entity", "attribute", "value", "from"),
+            [(v.entity, v.keyword, one_line(v.value), v.source + (" (only if unknown)" if v.fills else ""))
+             for v in change.values],
+        )  # fmt: skip
+    for heading, lines in (("ignored", report.ignored), ("warnings", report.warnings), ("errors", report.errors)):
+        if lines:
+            typer.echo(f"\n{heading}:")
+            for line in lines:
+                typer.echo(f"  {line}")

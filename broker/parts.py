@@ -1,0 +1,140 @@
+"""The parts of a running broker, made from the settings: one function each."""
+
+import socket
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from broker.delivery.base import Destination, RetryPlan
+from broker.delivery.hl7 import Hl7Destination, Hl7DestinationConfig
+from broker.delivery.hl7_message import Profile
+from broker.delivery.sender import Sender as DeliverySender
+from broker.delivery.sender import SenderConfig
+from broker.dicom.association_log import AssociationLog
+from broker.dicom.association_policy import AssociationPolicy
+from broker.dicom.handlers import BrokerHandlers
+from broker.dicom.mpps import MppsHandler
+from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
+from broker.dicom.worklist import WorklistConfig, WorklistHandler
+from broker.domain.devices import DeviceProfile, DeviceRegistry
+from broker.intake.catalogue import Catalogue, load_catalogue
+from broker.intake.handler import HandlerConfig
+from broker.intake.listener import IntakeConfig, IntakeListener
+from broker.intake.mapping_file import load_mapping
+from broker.intake.order_parts import Site as IntakeSite
+from broker.intake.rules import SenderMapping
+from broker.intake.senders import Sender, Senders
+from broker.intake.stations import USUAL_STATIONS, DefaultStations
+from broker.jobs import JobConfig
+from broker.services.context import Context
+from broker.services.devices import DeviceLog
+from broker.settings import DestinationSettings, SenderSettings, Settings
+from broker.shipped import config_folder
+from broker.web.config import WebConfig
+from broker.web.server import WebServer
+from hl7.client import Timeouts
+
+#: seconds; an idle time-out of 0 in the settings means none
+_NEVER = 10 * 365 * 86400.0
+
+
+def mapping_folders(settings: Settings) -> tuple[Path, ...]:
+    """Where mapping files are looked for before the shipped ones."""
+    return (Path(settings.intake.mappings_dir),) if settings.intake.mappings_dir else ()
+
+
+def load_mappings(settings: Settings) -> dict[str, SenderMapping]:
+    """Every mapping in use, by name.  Raises MappingError with every problem of the first that is wrong."""
+    names = {settings.intake.mapping, *(s.mapping for s in settings.senders if s.mapping)}
+    return {name: load_mapping(name, mapping_folders(settings)) for name in sorted(names)}
+
+
+def catalogue_file(settings: Settings) -> Path:
+    """The procedure catalogue in use."""
+    return Path(settings.intake.procedures) if settings.intake.procedures else config_folder() / "procedures.csv"
+
+
+def intake_site(settings: Settings) -> IntakeSite:
+    """What intake knows of the site.  Raises CatalogueError or OSError."""
+    catalogue: Catalogue = load_catalogue(catalogue_file(settings))
+    own = {k: tuple(v) for k, v in settings.intake.default_stations.items()}
+    return IntakeSite(catalogue, DefaultStations({**USUAL_STATIONS, **own}))
+
+
+def make_sender(settings: Settings, sender: SenderSettings) -> Sender:
+    """One sending system as intake knows it."""
+    return Sender(
+        sender.name, sender.application, sender.facility, sender.mapping or settings.intake.mapping,
+        sender.charset or None, sender.charset_fallback or None,
+        ZoneInfo(sender.timezone) if sender.timezone else None,
+    )  # fmt: skip
+
+
+def make_intake(settings: Settings, context: Context) -> IntakeListener:
+    """The HL7 listener.  Raises MappingError, CatalogueError or OSError."""
+    intake = settings.intake
+    known = tuple(make_sender(settings, s) for s in settings.senders)
+    senders = Senders(known, intake.unknown or "accept", intake.mapping)
+    config = IntakeConfig(
+        host=intake.host, port=intake.port, max_connections=intake.max_connections,
+        max_frame=intake.max_frame_kib * 1024, idle_timeout=intake.idle_timeout or None,
+        handler=HandlerConfig(
+            senders, tuple(intake.processing_ids), intake.receiving_application, intake.receiving_facility,
+            timedelta(days=intake.duplicates_days),
+        ),
+    )  # fmt: skip
+    return IntakeListener(config, context, load_mappings(settings), intake_site(settings))
+
+
+def make_destination(settings: Settings, destination: DestinationSettings) -> Destination:
+    """One receiver of notifications."""
+    delivery = settings.delivery
+    profile = Profile(
+        receiving_application=destination.application, receiving_facility=destination.facility,
+        charset=destination.charset, zone=ZoneInfo(settings.site.timezone),
+    )  # fmt: skip
+    timeouts = Timeouts(delivery.connect_timeout, delivery.answer_timeout, delivery.answer_timeout)
+    return Hl7Destination(Hl7DestinationConfig(destination.name, destination.host, destination.port, profile, timeouts))
+
+
+def make_delivery(settings: Settings, context: Context) -> DeliverySender:
+    """The senders of all destinations."""
+    delivery = settings.delivery
+    retry = RetryPlan(first=min(delivery.first_retry, delivery.ceiling), factor=2.0, ceiling=delivery.ceiling)
+    owner = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
+    destinations = [make_destination(settings, d) for d in settings.destinations]
+    return DeliverySender(context, destinations, SenderConfig(owner, retry))
+
+
+def make_registry(settings: Settings) -> DeviceRegistry:
+    """The devices the settings list."""
+    return DeviceRegistry.of(DeviceProfile(d.ae_title, tuple(d.stations), d.charset, d.limit) for d in settings.devices)
+
+
+def make_acceptor(settings: Settings, context: Context, log: DeviceLog) -> UpperLayerServer:
+    """The DICOM acceptor with worklist and MPPS behind it."""
+    dicom, registry = settings.dicom, make_registry(settings)
+    worklist = WorklistHandler(context, WorklistConfig(settings.worklist.limit, dicom.charset), registry, log)
+    config = AcceptorConfig(
+        host=dicom.host, port=dicom.port, ae_title=dicom.ae_title, max_pdu=dicom.max_pdu,
+        max_associations=dicom.max_associations, network_timeout=dicom.idle_timeout or _NEVER,
+        admit_in_worker=False,
+    )  # fmt: skip
+    policy = AssociationPolicy(registry, log, accept_unknown=dicom.unknown != "refuse")
+    return UpperLayerServer(config, BrokerHandlers(worklist, MppsHandler(context)), policy.admit, AssociationLog())
+
+
+def make_web(settings: Settings, context: Context) -> WebServer:
+    """The board."""
+    web = settings.web
+    config = WebConfig(
+        host=web.host, port=web.port, site_name=settings.site.name,
+        session_lifetime=timedelta(hours=web.session_hours),
+    )  # fmt: skip
+    return WebServer(config, context)
+
+
+def job_config(settings: Settings) -> JobConfig:
+    """How long things are kept."""
+    jobs = settings.jobs
+    return JobConfig(timedelta(days=jobs.keep_queries_days), timedelta(days=jobs.keep_sessions_days))

@@ -1,0 +1,206 @@
+"""Every setting of the broker: its meaning, what is allowed, its default.
+
+The classes here are the one list; ``config/broker.toml`` and the documentation are checked against them by tests.
+Where values come from is the business of ``settings_source``; who uses them, of ``app``.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Seconds = Annotated[float, Field(gt=0)]
+Shown = Literal["SCHEDULED", "ARRIVED", "READY", "STARTED"]
+EventName = Literal[
+    "started", "completed", "discontinued", "returned", "placed", "changed", "canceled", "held", "released"
+]  # fmt: skip
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SiteSettings(_Section):
+    """The place: its name on the board, its time zone, the prefix of accession numbers it generates."""
+
+    name: str = Field("Radiology", max_length=64)
+    timezone: str = "UTC"
+    accession_prefix: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,8}$")] = "WB"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError('an IANA time zone name is expected, such as "Europe/Zurich"') from None
+        return value
+
+
+class DatabaseSettings(_Section):
+    """Where everything is kept.  Empty url: ``broker.db`` in the data folder."""
+
+    url: str = ""
+    pool_size: int = Field(8, ge=1, le=100)
+
+    @field_validator("url")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError('"sqlite:///FILE" or "postgresql+psycopg://USER@HOST/DATABASE" is expected')
+        return value
+
+
+class IntakeSettings(_Section):
+    """The HL7 listener and the rules for orders."""
+
+    host: str = "127.0.0.1"
+    port: Port = 2575
+    unknown: Literal["", "accept", "refuse"] = ""
+    max_connections: int = Field(500, ge=1)
+    max_frame_kib: int = Field(10240, ge=16)
+    idle_timeout: float = Field(0, ge=0)
+    mapping: str = "ihe-swf"
+    mappings_dir: str = ""
+    procedures: str = ""
+    unknown_change: Literal["create", "refuse"] = "create"
+    known_new: Literal["update", "refuse"] = "update"
+    unknown_cancel: Literal["accept", "refuse"] = "refuse"
+    cancel_after_start: Literal["refuse", "alarm"] = "refuse"
+    orders_update_patients: bool = False
+    processing_ids: tuple[Literal["P", "T", "D"], ...] = ("P",)
+    receiving_application: str = ""
+    receiving_facility: str = ""
+    duplicates_days: float = Field(30, gt=0)
+    default_stations: dict[str, list[AeTitle]] = Field(default_factory=dict)
+
+
+class DicomSettings(_Section):
+    """The DICOM acceptor."""
+
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    ae_title: AeTitle = "BROKER"
+    unknown: Literal["", "accept", "refuse"] = ""
+    max_associations: int = Field(1000, ge=1)
+    max_pdu: int = Field(16382, ge=4096, le=131072)
+    idle_timeout: float = Field(7200, ge=0)
+    charset: str = "ISO_IR 192"
+
+
+class WorklistSettings(_Section):
+    """What devices are shown."""
+
+    shown: tuple[Shown, ...] = ("SCHEDULED", "ARRIVED", "READY")
+    limit: int = Field(0, ge=0)
+
+
+class PerformedSettings(_Section):
+    """How strictly MPPS is taken."""
+
+    strict: bool = False
+
+
+class DeliverySettings(_Section):
+    """How notifications are repeated."""
+
+    first_retry: Seconds = 5
+    ceiling: Seconds = 300
+    answer_timeout: Seconds = 30
+    connect_timeout: Seconds = 10
+
+
+class WebSettings(_Section):
+    """The board."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    session_hours: float = Field(12, gt=0)
+
+
+class JobSettings(_Section):
+    """Housekeeping."""
+
+    keep_queries_days: int = Field(7, ge=1)
+    keep_sessions_days: int = Field(1, ge=1)
+
+
+class LogSettings(_Section):
+    """What is logged; never patient data at any level."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class SenderSettings(_Section):
+    """A system that sends HL7: how it is recognised, how it is read."""
+
+    name: Name
+    application: str = ""
+    facility: str = ""
+    mapping: str = ""
+    charset: str = ""
+    charset_fallback: str = ""
+    timezone: str = ""
+
+
+class DeviceSettings(_Section):
+    """A modality that asks for its worklist."""
+
+    ae_title: AeTitle
+    stations: list[AeTitle] = Field(default_factory=list)
+    charset: str = ""
+    limit: int = Field(0, ge=0)
+
+
+class DestinationSettings(_Section):
+    """A system that is told what happened."""
+
+    name: Name
+    kind: Literal["hl7"]
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+    events: tuple[EventName, ...] = ("started", "completed", "discontinued", "returned")
+    application: str = "RIS"
+    facility: str = ""
+    charset: str = "UNICODE UTF-8"
+
+
+class Settings(_Section):
+    """All settings together."""
+
+    data_dir: Path = Path("data")
+    include: list[str] = Field(default_factory=list)
+    site: SiteSettings = Field(default_factory=SiteSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    intake: IntakeSettings = Field(default_factory=IntakeSettings)
+    dicom: DicomSettings = Field(default_factory=DicomSettings)
+    worklist: WorklistSettings = Field(default_factory=WorklistSettings)
+    performed: PerformedSettings = Field(default_factory=PerformedSettings)
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    web: WebSettings = Field(default_factory=WebSettings)
+    jobs: JobSettings = Field(default_factory=JobSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    senders: list[SenderSettings] = Field(default_factory=list)
+    devices: list[DeviceSettings] = Field(default_factory=list)
+    destinations: list[DestinationSettings] = Field(default_factory=list)
+
+    @property
+    def database_url(self) -> str:
+        """The database in use: the setting, or the file in the data folder."""
+        return self.database.url or f"sqlite:///{self.data_dir / 'broker.db'}"
+
+
+def is_loopback(host: str) -> bool:
+    """True when ``host`` can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,55 @@
+"""From settings to what the rooms take: the site's rules and the context of use cases."""
+
+from zoneinfo import ZoneInfo
+
+from broker.clock import now
+from broker.domain.model import FactKind
+from broker.domain.notifications import DestinationRule
+from broker.domain.performing import PerformedPolicy
+from broker.domain.scheduling import OrderPolicy
+from broker.domain.site import Site
+from broker.domain.states import StepStatus
+from broker.services.context import Context
+from broker.settings import Settings
+from broker.store.database import Database
+
+#: the words of ``destinations.events`` and the facts they stand for
+EVENTS = {
+    "placed": FactKind.ORDER_PLACED,
+    "changed": FactKind.ORDER_CHANGED,
+    "canceled": FactKind.ORDER_CANCELED,
+    "held": FactKind.ORDER_HELD,
+    "released": FactKind.ORDER_RELEASED,
+    "started": FactKind.ORDER_STARTED,
+    "completed": FactKind.ORDER_COMPLETED,
+    "discontinued": FactKind.ORDER_DISCONTINUED,
+    "returned": FactKind.ORDER_RETURNED,
+}
+
+
+def make_site(settings: Settings) -> Site:
+    """The rules of the site as the settings have them."""
+    intake = settings.intake
+    return Site(
+        zone=ZoneInfo(settings.site.timezone),
+        orders=OrderPolicy(
+            unknown_change=intake.unknown_change,
+            known_new=intake.known_new,
+            unknown_cancel=intake.unknown_cancel,
+            cancel_after_start=intake.cancel_after_start,
+        ),
+        performed=PerformedPolicy(tolerate=frozenset()) if settings.performed.strict else PerformedPolicy(),
+        accession_prefix=settings.site.accession_prefix,
+        orders_update_patients=intake.orders_update_patients,
+        shown=frozenset(StepStatus(s) for s in settings.worklist.shown),
+        destinations=tuple(
+            DestinationRule(name=d.name, kind=d.kind, events=frozenset(EVENTS[e] for e in d.events))
+            for d in settings.destinations
+        ),
+    )
+
+
+def open_context(settings: Settings) -> Context:
+    """The context of use cases on the database of ``settings``.  Close its database when done."""
+    database = Database(settings.database_url, pool_size=settings.database.pool_size)
+    return Context(database, make_site(settings), now)

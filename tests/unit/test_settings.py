@@ -1,0 +1,158 @@
+"""Settings: documented, defaulted, and every problem told at once with file, key and remedy."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from broker.settings import DestinationSettings, DeviceSettings, SenderSettings, Settings, is_loopback
+from broker.settings_source import SettingsError, find_file, load
+from broker.shipped import config_folder
+
+SHIPPED = config_folder() / "broker.toml"
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> set[str]:
+    """Every key of a section and its sections, dotted."""
+    found = set()
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found |= keys(kind, f"{prefix}{name}.")
+        else:
+            found.add(f"{prefix}{name}")
+    return found
+
+
+def test_the_shipped_file_is_the_defaults() -> None:
+    assert load(SHIPPED, {}) == Settings()
+
+
+def test_the_shipped_file_has_every_setting() -> None:
+    documented = set()
+    for name, value in tomllib.loads(SHIPPED.read_text(encoding="utf-8")).items():
+        documented |= {f"{name}.{inner}" for inner in value} if isinstance(value, dict) else {name}
+    lists = {"senders", "devices", "destinations"}
+    assert documented == keys(Settings) - lists
+
+
+@pytest.mark.parametrize(
+    ("section", "model"),
+    [("senders", SenderSettings), ("devices", DeviceSettings), ("destinations", DestinationSettings)],
+)
+def test_the_shipped_file_shows_every_key_of_the_lists(section: str, model: type[BaseModel]) -> None:
+    text = SHIPPED.read_text(encoding="utf-8")
+    example = text[text.index(f"# [[{section}]]") :].split("\n\n")[0]
+    shown = {line.removeprefix("# ").split(" = ")[0] for line in example.splitlines()[1:]}
+    assert shown == set(model.model_fields)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "broker.toml",
+        """
+colour = "blue"
+[dicom]
+port = 70000
+ae_title = "THIS_TITLE_IS_TOO_LONG"
+[site]
+timezone = "Mars/Olympus"
+[log]
+level = "loud"
+[[devices]]
+aet = "CT1"
+[[destinations]]
+name = "ris"
+kind = "carrier-pigeon"
+host = "127.0.0.1"
+port = 1
+""",
+    )
+    with pytest.raises(SettingsError) as wrong:
+        load(file, {"BROKER__WEB__PORT": "eighty"})
+    told = {p.key: (p.source, p.text) for p in wrong.value.problems}
+    assert told["colour"] == (str(file), "there is no such setting; see config/broker.toml for all of them")
+    assert "65535" in told["dicom.port"][1]
+    assert "dicom.ae_title" in told
+    assert 'such as "Europe/Zurich"' in told["site.timezone"][1]
+    assert "'debug', 'info', 'warning' or 'error'" in told["log.level"][1]
+    assert told["devices[1].ae_title"] == (str(file), "is required")
+    assert told["devices[1].aet"][0] == str(file)
+    assert "'hl7'" in told["destinations[1].kind"][1]
+    assert told["web.port"] == ("BROKER__WEB__PORT", "a whole number is expected")
+
+
+def test_environment_wins_over_file(tmp_path: Path) -> None:
+    file = write(tmp_path / "broker.toml", "[dicom]\nport = 104\nae_title = 'A'\n")
+    settings = load(file, {"BROKER__DICOM__PORT": "105", "BROKER__DATA_DIR": "/srv/broker", "OTHER": "x"})
+    assert (settings.dicom.port, settings.dicom.ae_title, settings.data_dir) == (105, "A", Path("/srv/broker"))
+    assert settings.database_url == "sqlite:////srv/broker/broker.db"
+
+
+def test_lists_by_environment_are_json() -> None:
+    settings = load(Path(SHIPPED), {"BROKER__DEVICES": '[{"ae_title": "CT1"}]'})
+    assert settings.devices[0].ae_title == "CT1"
+    with pytest.raises(SettingsError, match="BROKER__DEVICES: lists and tables are written as JSON"):
+        load(SHIPPED, {"BROKER__DEVICES": "[CT1"})
+
+
+def test_included_files_add_to_the_lists_and_are_named_in_problems(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    write(tmp_path / "site" / "a.toml", "[[devices]]\nae_title = 'CT1'\n")
+    write(tmp_path / "site" / "b.toml", "[[devices]]\nae_title = 'MR1'\n")
+    file = write(tmp_path / "broker.toml", "include = ['site/*.toml']\n[[devices]]\nae_title = 'US1'\n")
+    assert [d.ae_title for d in load(file, {}).devices] == ["US1", "CT1", "MR1"]
+    second = write(tmp_path / "site" / "b.toml", "[[devices]]\nae_title = 'CT1'\n[[devices]]\nname = 'x'\n")
+    with pytest.raises(SettingsError) as wrong:
+        load(file, {})
+    assert {p.source for p in wrong.value.problems} == {str(second)}
+
+
+def test_an_include_that_matches_nothing_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no file matches 'site/"):
+        load(write(tmp_path / "broker.toml", "include = ['site/*.toml']\n"), {})
+
+
+@pytest.mark.parametrize("section", ["intake", "dicom"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "broker.hospital.example"])
+def test_an_open_port_needs_a_word_about_strangers(section: str, host: str) -> None:
+    with pytest.raises(SettingsError) as wrong:
+        load(SHIPPED, {f"BROKER__{section.upper()}__HOST": host})
+    assert [(p.key, p.source) for p in wrong.value.problems] == [
+        (f"{section}.unknown", f"BROKER__{section.upper()}__HOST")
+    ]
+    variables = {f"BROKER__{section.upper()}__HOST": host, f"BROKER__{section.upper()}__UNKNOWN": "refuse"}
+    assert load(SHIPPED, variables)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1", "::1", "localhost"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+def test_duplicates_are_told() -> None:
+    with pytest.raises(SettingsError, match=r"devices\[2\]: 'CT1' is listed twice"):
+        load(SHIPPED, {"BROKER__DEVICES": '[{"ae_title": "CT1"}, {"ae_title": "CT1"}]'})
+
+
+def test_a_missing_or_broken_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there is no such file"):
+        load(tmp_path / "none.toml", {})
+    with pytest.raises(SettingsError, match="is not valid TOML"):
+        load(write(tmp_path / "broken.toml", "[dicom\n"), {})
+
+
+def test_the_file_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_file(None, {}) is None
+    (tmp_path / "config").mkdir()
+    write(tmp_path / "config" / "broker.toml", "")
+    assert find_file(None, {}) == Path("config/broker.toml")
+    assert find_file(None, {"BROKER_CONFIG": "/etc/broker.toml"}) == Path("/etc/broker.toml")
+    assert find_file(Path("mine.toml"), {"BROKER_CONFIG": "/etc/broker.toml"}) == Path("mine.toml")
