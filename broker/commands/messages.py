@@ -5,10 +5,9 @@ from typing import Annotated
 import typer
 
 from broker.commands.common import ConfigOption, Failure, opened, table
+from broker.parts import readable_segments
 from broker.services import journal
 from broker.services.journal import JournalEntry, JournalFilter
-from hl7.errors import Hl7Error
-from hl7.parsing import parse
 
 app = typer.Typer(help="The journal: every message received and what became of it.", no_args_is_help=True)
 
@@ -52,7 +51,7 @@ def show(
         typer.echo(f"  warning: {warning}")
     for heading, content in (("received", entry.raw), ("answered", entry.acknowledgement)):
         typer.echo(f"\n{heading}:")
-        for segment in segments(content or b""):
+        for segment in readable_segments(content or b""):
             typer.echo(f"  {segment}")
 
 
@@ -65,11 +64,3 @@ def warnings(entry: JournalEntry) -> list[str]:
     """What was let pass while the message was read and applied."""
     found = [entry.changes.get(key) for key in ("warnings", "noticed")]
     return [str(warning) for group in found if isinstance(group, list) for warning in group]
-
-
-def segments(raw: bytes) -> list[str]:
-    """The segments of a message as text, decoded as the message says, else byte by byte."""
-    try:
-        return [str(s.raw) for s in parse(raw, charset_fallback="8859/1")]
-    except Hl7Error:
-        return [line for line in raw.decode("latin-1").replace("\n", "\r").split("\r") if line]
