@@ -2,6 +2,7 @@
 
 import socket
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -144,7 +145,7 @@ def make_web(settings: Settings, context: Context) -> "WebServer":
     web = settings.web
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
-        session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
+        session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments, version=version("worklist-broker"),
     )  # fmt: skip
     return WebServer(config, context)
 
