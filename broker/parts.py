@@ -145,7 +145,8 @@ def make_web(settings: Settings, context: Context) -> "WebServer":
     web = settings.web
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
-        session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments, version=version("worklist-broker"),
+        session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
+        version=version("worklist-broker"),
     )  # fmt: skip
     return WebServer(config, context)
 
