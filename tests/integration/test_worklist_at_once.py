@@ -1,9 +1,10 @@
 """Answers from memory: only while the database holds what they say, whoever commits."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from broker.dicom import scu
 from broker.dicom.datasets import IMPLICIT_LITTLE
@@ -19,6 +20,10 @@ from tests.support.wait import until
 from tests.support.worklist import Item, fill, pydicom_bytes
 
 KEYS = {"PatientName": "", SPS_SEQUENCE: [{"ScheduledProcedureStepID": "", "Modality": ""}]}
+
+
+def set_open(connection: Connection, *, opened: bool) -> None:
+    connection.execute(update(worklist_item).values(open=opened))
 
 
 @pytest.fixture
@@ -62,7 +67,7 @@ def test_what_anybody_commits_is_in_the_next_answer(running: Provider, stranger:
     """Also when the same question is asked over and over and its answer lies ready."""
     for number in range(20):
         opened = number % 2 == 1
-        stranger.write(lambda c, now=opened: c.execute(update(worklist_item).values(open=now)))
+        stranger.write(partial(set_open, opened=opened))
         for _ in range(3):
             assert len(scu.find(running.peer(), KEYS).items) == (2 if opened else 0)
 
