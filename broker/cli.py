@@ -8,6 +8,7 @@ import sys
 import typer
 
 from broker.commands import (
+    catalogue,
     check,
     db,
     demo,
@@ -39,6 +40,7 @@ app.command(rich_help_panel="Run")(check.check)
 app.add_typer(db.app, name="db", rich_help_panel="Run")
 app.add_typer(orders.app, name="orders", rich_help_panel="Work")
 app.add_typer(messages.app, name="messages", rich_help_panel="Work")
+app.add_typer(catalogue.app, name="catalogue", rich_help_panel="Work")
 app.add_typer(worklist.app, name="worklist", rich_help_panel="Work")
 app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
 app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
