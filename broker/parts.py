@@ -35,6 +35,8 @@ from broker.shipped import config_folder
 from broker.web.config import WebConfig
 from broker.web.server import WebServer
 from hl7.client import Timeouts
+from hl7.errors import Hl7Error
+from hl7.parsing import parse
 
 #: seconds; an idle time-out of 0 in the settings means none
 _NEVER = 10 * 365 * 86400.0
@@ -157,12 +159,20 @@ def make_acceptor(settings: Settings, context: Context, log: DeviceLog) -> Upper
     return UpperLayerServer(config, BrokerHandlers(worklist, MppsHandler(context)), policy.admit, AssociationLog())
 
 
+def readable_segments(raw: bytes) -> list[str]:
+    """The segments of a message as text, decoded as the message says, else byte by byte."""
+    try:
+        return [segment.raw for segment in parse(raw, charset_fallback="8859/1")]
+    except Hl7Error:
+        return [line for line in raw.decode("latin-1").replace("\n", "\r").split("\r") if line]
+
+
 def make_web(settings: Settings, context: Context, desk: Desk) -> WebServer:
     """The board."""
     web = settings.web
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
-        session_lifetime=timedelta(hours=web.session_hours),
+        session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
     )  # fmt: skip
     return WebServer(config, context, desk)
 

@@ -10,6 +10,7 @@ from broker.commands.common import ConfigOption, Failure, endpoint, opened, read
 from broker.commands.ports import listening
 from broker.dicom import scu
 from broker.domain.attributes import SPS_SEQUENCE, items_of, text, texts
+from broker.domain.errors import Refusal
 from broker.domain.names import display
 from broker.services import worklist as service
 
@@ -95,7 +96,10 @@ def list_items(
         modality=modality, date=date, station=station, accession_number=accession, patient_id=patient, name=name
     )
     with opened(config) as context:
-        items = service.list_items(context, wanted)
+        try:
+            items = service.list_items(context, wanted)
+        except Refusal as refusal:
+            raise typer.BadParameter(refusal.text) from None
     _print([item.document for item in items], as_json=as_json)
 
 

@@ -40,8 +40,8 @@ def desk_of(parts: Parts) -> MessageDesk:
 
 @router.get("/messages")
 def list_messages(
-    request: Request, who: Operator, parts: Shared, *, outcome: _Word = "", sender: _Word = "", message_type: _Word = "",
-    before: Annotated[int | None, Query(ge=1, le=_GREATEST_KEY)] = None,
+    request: Request, who: Operator, parts: Shared, *, outcome: _Word = "", sender: _Word = "",
+    message_type: _Word = "", before: Annotated[int | None, Query(ge=1, le=_GREATEST_KEY)] = None,
 ) -> HTMLResponse:  # fmt: skip
     """Messages, newest first."""
     wanted = JournalFilter(outcome=outcome, sender=sender, message_type=message_type, before=before, limit=_PAGE)
