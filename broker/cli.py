@@ -12,6 +12,7 @@ from broker.commands import (
     check,
     db,
     demo,
+    docs,
     emulate,
     messages,
     mpps,
@@ -46,6 +47,7 @@ app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
 app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
 app.add_typer(users.app, name="users", rich_help_panel="Work")
 app.add_typer(emulate.app, name="emulate", rich_help_panel="Peers")
+app.add_typer(docs.app, name="docs", rich_help_panel="Documentation")
 
 
 def main() -> int:

@@ -64,7 +64,7 @@ def map_file(
 def _print_would(config: Path | None, raw: bytes, mapping: str) -> None:
     """The items as devices would get them, and the database before and after."""
     with open_desk(config) as (_context, desk):
-        found = desk.examine(Question(raw, mapping))
+        found = desk.examine(Question(raw, mapping, described=False))
     for item in found.items:
         missing = f", not sent for lack of {', '.join(item.missing)}" if item.missing else ""
         typer.echo(f"\nworklist item {item.title}, {item.status}{missing}")

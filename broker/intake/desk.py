@@ -98,7 +98,9 @@ class Desk:
         if not question.pasted and (sender.charset or sender.charset_fallback):
             message = parse(question.raw, charset_override=sender.charset, charset_fallback=sender.charset_fallback)
         name = question.mapping or sender.mapping
-        description = self._describer.describe(question.raw, override or sender.charset)
+        description = Description()
+        if question.described:
+            description = self._describer.describe(question.raw, override or sender.charset)
         edited = {} if question.mapping_text is None else {name: question.mapping_text}
         try:
             mapping = load_mapping(name, self._config.folders, edited)
@@ -183,7 +185,7 @@ class Desk:
             raise Refusal(Reason.UNKNOWN_KEY, f"there is no message {journal_key} in the journal")
         found: Examination | None = None
         if dry_run:
-            found = self.examine(Question(entry.raw, sender=entry.sender))
+            found = self.examine(Question(entry.raw, sender=entry.sender, described=False))
             why = "; ".join((*found.mapping_problems, *found.errors)) or (
                 found.would.refusal.text if found.would and found.would.refusal else ""
             )

@@ -105,6 +105,8 @@ class Question:
     pasted: bool = False
     #: the sender's name, when it is known from the journal
     sender: str = ""
+    #: whether the message is also wanted taken apart with the standard's names
+    described: bool = True
 
 
 @dataclass(frozen=True, slots=True)
