@@ -3,6 +3,7 @@
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -178,6 +179,7 @@ def make_web(settings: Settings, context: Context, desk: Desk) -> "WebServer":
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
+        version=version("worklist-broker"),
     )  # fmt: skip
     return WebServer(config, context, desk)
 
