@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from broker.domain.errors import Conflict
 from broker.domain.states import PerformedStatus
@@ -43,6 +43,14 @@ class Performed:
     #: 0 until it is stored
     key: int = 0
     version: int = 0
+    #: what staff say in place of ``status`` and the discontinuation code; None while no correction stands
+    corrected_status: PerformedStatus | None = None
+    corrected_code: str = ""
+
+    @property
+    def counting_status(self) -> PerformedStatus:
+        """The status that counts for the workflow."""
+        return self.corrected_status or self.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +66,16 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """The state and reason of one performed step that a scheduled step is linked to."""
+    """What counts of one performed step that a scheduled step is linked to, corrections by staff included."""
 
     step_key: int
     status: PerformedStatus
     discontinuation_code: str
+    calling_ae_title: str = ""
 
 
 _FIND = select(performed).where(performed.c.sop_instance_uid == bindparam("uid"))
+_LOAD = select(performed).where(performed.c.id == bindparam("key"))
 _LAST = select(message).where(message.c.performed_id == bindparam("key")).order_by(message.c.id.desc()).limit(1)
 _INSERT = insert(performed).returning(performed.c.id)
 _UPDATE = update(performed).where(performed.c.id == bindparam("key"), performed.c.version == bindparam("known"))
@@ -83,7 +93,12 @@ _LOCK = (
     .with_for_update()
 )
 _STATES = (
-    select(link.c.step_id, performed.c.status, performed.c.discontinuation_code)
+    select(
+        link.c.step_id,
+        func.coalesce(performed.c.corrected_status, performed.c.status).label("status"),
+        func.coalesce(performed.c.corrected_code, performed.c.discontinuation_code).label("code"),
+        performed.c.calling_ae_title,
+    )
     .join(performed, performed.c.id == link.c.performed_id)
     .where(link.c.step_id.in_(bindparam("keys", expanding=True)))
     .order_by(performed.c.id)
@@ -95,6 +110,19 @@ def find(connection: Connection, sop_instance_uid: str, *, lock: bool = False) -
     statement = _FIND.with_for_update() if lock else _FIND
     row = connection.execute(statement, {"uid": sop_instance_uid}).first()
     return None if row is None else _performed(row)
+
+
+def load(connection: Connection, key: int, *, lock: bool = False) -> Performed | None:
+    """The performed step with this database key, or None.  ``lock`` as in ``find``."""
+    statement = _LOAD.with_for_update() if lock else _LOAD
+    row = connection.execute(statement, {"key": key}).first()
+    return None if row is None else _performed(row)
+
+
+def set_corrected(connection: Connection, key: int, status: PerformedStatus | None, code: str) -> None:
+    """What counts in place of what the device said; None: what the device said counts."""
+    values = {"corrected_status": status.value if status else None, "corrected_code": code if status else None}
+    connection.execute(update(performed).where(performed.c.id == key).values(**values))
 
 
 def create(connection: Connection, new: Performed, at: datetime) -> int:
@@ -132,6 +160,17 @@ def add_link(connection: Connection, performed_key: int, step_key: int, origin: 
     connection.execute(insert(link), values)
 
 
+def remove_link(connection: Connection, performed_key: int, step_key: int) -> None:
+    """Take a link away."""
+    connection.execute(delete(link).where(link.c.performed_id == performed_key, link.c.step_id == step_key))
+
+
+def links(connection: Connection, performed_key: int) -> dict[int, str]:
+    """The origin of each link of a performed step, by the key of the scheduled step."""
+    query = select(link.c.step_id, link.c.origin).where(link.c.performed_id == performed_key).order_by(link.c.id)
+    return {int(row.step_id): row.origin for row in connection.execute(query)}
+
+
 def linked_steps(connection: Connection, performed_key: int) -> dict[int, list[int]]:
     """The keys of the scheduled steps that a performed step is linked to, by the key of their order."""
     found: dict[int, list[int]] = {}
@@ -151,7 +190,7 @@ def lock_orders(connection: Connection, request_keys: Iterable[int]) -> None:
 def states_of_steps(connection: Connection, step_keys: Iterable[int]) -> list[StepState]:
     """The performed steps that these scheduled steps are linked to, oldest first."""
     rows = connection.execute(_STATES, {"keys": list(step_keys)})
-    return [StepState(int(r.step_id), PerformedStatus(r.status), r.discontinuation_code) for r in rows]
+    return [StepState(int(r.step_id), PerformedStatus(r.status), r.code, r.calling_ae_title) for r in rows]
 
 
 def _values(one: Performed, at: datetime) -> dict[str, object]:
@@ -172,5 +211,6 @@ def _performed(row: Row[tuple[object, ...]]) -> Performed:
     )  # fmt: skip
     return Performed(
         row.sop_instance_uid, PerformedStatus(row.status), row.calling_ae_title, row.dataset, summary,
-        row.id, row.version,
+        row.id, row.version, PerformedStatus(row.corrected_status) if row.corrected_status else None,
+        row.corrected_code or "",
     )  # fmt: skip
