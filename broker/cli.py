@@ -11,11 +11,13 @@ from broker.commands import (
     check,
     db,
     demo,
+    devices,
     emulate,
     messages,
     mpps,
     notifications,
     orders,
+    performed,
     serve,
     users,
     worklist,
@@ -41,6 +43,8 @@ app.add_typer(orders.app, name="orders", rich_help_panel="Work")
 app.add_typer(messages.app, name="messages", rich_help_panel="Work")
 app.add_typer(worklist.app, name="worklist", rich_help_panel="Work")
 app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
+app.add_typer(performed.app, name="performed", rich_help_panel="Work")
+app.add_typer(devices.app, name="devices", rich_help_panel="Work")
 app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
 app.add_typer(users.app, name="users", rich_help_panel="Work")
 app.add_typer(emulate.app, name="emulate", rich_help_panel="Peers")

@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
 from broker.services.context import Context
-from broker.web import api, auth, errors, health, pages
+from broker.web import api, auth, device_pages, errors, exam_pages, health, pages
 from broker.web.config import WebConfig
 from broker.web.guard import Guard
 from broker.web.live import Broadcaster
@@ -37,7 +37,7 @@ def create_app(config: WebConfig, context: Context) -> FastAPI:
     )  # fmt: skip
     app.state.parts = parts
     errors.install(app, failure)
-    for room in (pages, auth, api, health):
+    for room in (pages, exam_pages, device_pages, auth, api, health):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     return app

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Header, HTTPException, Request, Re
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from broker.services import people
-from broker.services.people import LinkState, SignedIn
+from broker.services.people import LinkState, Role, SignedIn
 from broker.web.errors import SignInNeeded
 from broker.web.parts import Parts, Shared, parts_of
 from broker.web.rendering import page
@@ -37,6 +37,24 @@ def author(
 
 
 Author = Annotated[SignedIn, Depends(author)]
+_OPERATES = frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
+
+
+def may_operate(who: SignedIn) -> bool:
+    """True for the roles that may change what happened to exams and orders."""
+    return who.role in _OPERATES
+
+
+def operator(request: Request, who: Visitor, csrf_token: Annotated[str, Form()] = "") -> SignedIn:
+    """An operator or administrator, whose changes carry the session's token.  403 for anybody else."""
+    if request.method not in {"GET", "HEAD"}:
+        author(who, csrf_token, request.headers.get("x-csrf-token", ""))
+    if not may_operate(who):
+        raise HTTPException(403)
+    return who
+
+
+Operator = Annotated[SignedIn, Depends(operator)]
 
 
 @router.get("/sign-in")
