@@ -52,7 +52,19 @@ def test_reconciling_from_the_terminal(peer: Peer) -> None:
 
 def test_correcting_and_exporting_from_the_terminal(peer: Peer, tmp_path: Path) -> None:
     run(peer, "performed", "link", "1", "A1")
-    run(peer, "performed", "correct", "1", "DISCONTINUED", "--reason", "110514", "--note", "wrong patient", "--by", "nina")
+    run(
+        peer,
+        "performed",
+        "correct",
+        "1",
+        "DISCONTINUED",
+        "--reason",
+        "110514",
+        "--note",
+        "wrong patient",
+        "--by",
+        "nina",
+    )
     assert peer.statuses() == {"SPS1": "SCHEDULED"}
     assert "corrected to DISCONTINUED by nina: wrong patient" in run(peer, "performed", "show", "1")
     file = tmp_path / "exams.csv"

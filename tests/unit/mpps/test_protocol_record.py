@@ -71,8 +71,10 @@ def test_an_exam_that_reports_nothing_has_no_record() -> None:
 
 
 def test_sequences_without_items_and_codes_without_meaning() -> None:
-    bare: dict[str, dict[str, object]] = {"00400324": sq({}), "00400321": {"vr": "SQ"}, "00081032": sq({"00080100": one("SH", "X1")}),
-            "00400340": sq({})}  # fmt: skip
+    bare: dict[str, dict[str, object]] = {
+        "00400324": sq({}), "00400321": {"vr": "SQ"}, "00081032": sq({"00080100": one("SH", "X1")}),
+        "00400340": sq({}),
+    }  # fmt: skip
     assert read(bare) == (
         Entry(Section.SERIES, "Series 1", "0", "instances"), Entry(Section.PROCEDURE, "X1", code="X1"),
     )  # fmt: skip
