@@ -1,18 +1,20 @@
-"""The commands about exams and devices, as a person at a terminal runs them."""
+"""The commands about exams and devices, as a person at a terminal runs them (in this process: starting one is slow)."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from broker.cli import main
 from broker.domain.performed_faults import Quirk
 from broker.domain.performing import PerformedPolicy
 from broker.store.database import Database
 from tests.integration.mpps_peer import Peer, new_context
-from tests.support.command import broker
 from tests.support.exams import create, reference
 
+Run = Callable[..., str]
 WALK_IN: dict[str, Any] = {
     "StudyInstanceUID": "1.2.840.99.1", "AccessionNumber": "", "RequestedProcedureID": "",
     "ScheduledProcedureStepID": "",
@@ -29,31 +31,44 @@ def peer(sqlite_url: str) -> Iterator[Peer]:
     opened.close()
 
 
-def run(peer: Peer, *arguments: str | Path, code: int = 0) -> str:
-    return broker(*arguments, environment={"BROKER__DATABASE__URL": peer.context.database.url}, code=code)
+@pytest.fixture
+def run(peer: Peer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """run(ARGUMENTS, code=0) -> what `broker ARGUMENTS` prints, errors included."""
+    monkeypatch.setenv("BROKER__DATABASE__URL", peer.context.database.url)
+
+    def command(*arguments: str | Path, code: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["broker", *map(str, arguments)])
+        try:
+            ended: object = main()
+        except SystemExit as end:
+            ended = end.code
+        captured = capsys.readouterr()
+        assert ended == code, captured
+        return captured.out + captured.err
+
+    return command
 
 
-def test_reconciling_from_the_terminal(peer: Peer) -> None:
-    assert "IN PROGRESS" in run(peer, "performed", "list")
-    shown = run(peer, "performed", "show", "1.9.1")
+def test_reconciling_from_the_terminal(peer: Peer, run: Run) -> None:
+    assert "IN PROGRESS" in run("performed", "list")
+    shown = run("performed", "show", "1.9.1")
     assert "same patient ID, same name" in shown
-    run(peer, "performed", "link", "1", "A1", "--by", "nina")
+    run("performed", "link", "1", "A1", "--by", "nina")
     assert peer.statuses() == {"SPS1": "STARTED"}
-    assert "by hand" in run(peer, "performed", "show", "1")
-    run(peer, "performed", "unlink", "1.9.1", "A1", "--by", "nina")
+    assert "by hand" in run("performed", "show", "1")
+    run("performed", "unlink", "1.9.1", "A1", "--by", "nina")
     assert peer.statuses() == {"SPS1": "SCHEDULED"}
-    run(peer, "performed", "set-aside", "1")
-    assert "IN PROGRESS" not in run(peer, "performed", "list")
-    assert "IN PROGRESS" in run(peer, "performed", "list", "--aside")
-    run(peer, "performed", "set-aside", "1", "--back")
-    assert "made" in run(peer, "performed", "create-order", "1")
+    run("performed", "set-aside", "1")
+    assert "IN PROGRESS" not in run("performed", "list")
+    assert "IN PROGRESS" in run("performed", "list", "--aside")
+    run("performed", "set-aside", "1", "--back")
+    assert "made" in run("performed", "create-order", "1")
     assert sorted(peer.statuses().values()) == ["SCHEDULED", "STARTED"]
 
 
-def test_correcting_and_exporting_from_the_terminal(peer: Peer, tmp_path: Path) -> None:
-    run(peer, "performed", "link", "1", "A1")
+def test_correcting_and_exporting_from_the_terminal(peer: Peer, run: Run, tmp_path: Path) -> None:
+    run("performed", "link", "1", "A1")
     run(
-        peer,
         "performed",
         "correct",
         "1",
@@ -66,11 +81,11 @@ def test_correcting_and_exporting_from_the_terminal(peer: Peer, tmp_path: Path) 
         "nina",
     )
     assert peer.statuses() == {"SPS1": "SCHEDULED"}
-    assert "corrected to DISCONTINUED by nina: wrong patient" in run(peer, "performed", "show", "1")
+    assert "corrected to DISCONTINUED by nina: wrong patient" in run("performed", "show", "1")
     file = tmp_path / "exams.csv"
-    assert run(peer, "performed", "export", file, "--from", "2026-11-23").startswith("1 exam in")
+    assert run("performed", "export", file, "--from", "2026-11-23").startswith("1 exam in")
     assert ",DISCONTINUED,yes," in file.read_text(encoding="utf-8")
-    run(peer, "performed", "withdraw", "1")
+    run("performed", "withdraw", "1")
     assert peer.statuses() == {"SPS1": "STARTED"}
 
 
@@ -87,12 +102,12 @@ def test_correcting_and_exporting_from_the_terminal(peer: Peer, tmp_path: Path) 
         (("devices", "show", "NOBODY"), 1, "no device"),
     ],
 )
-def test_clear_words_when_it_cannot_be_done(peer: Peer, arguments: tuple[str, ...], code: int, says: str) -> None:
-    assert says in run(peer, *arguments, code=code)
+def test_clear_words_when_it_cannot_be_done(run: Run, arguments: tuple[str, ...], code: int, says: str) -> None:
+    assert says in run(*arguments, code=code)
 
 
-def test_devices_from_the_terminal(peer: Peer) -> None:
-    shown = run(peer, "devices", "show", "CT1")
+def test_devices_from_the_terminal(run: Run) -> None:
+    shown = run("devices", "show", "CT1")
     assert "oversize" in shown
     assert "PerformedProcedureStepDescription" in shown
-    assert "AE title" in run(peer, "devices", "list")
+    assert "AE title" in run("devices", "list")
