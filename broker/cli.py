@@ -12,12 +12,14 @@ from broker.commands import (
     check,
     db,
     demo,
+    devices,
     docs,
     emulate,
     messages,
     mpps,
     notifications,
     orders,
+    performed,
     serve,
     users,
     worklist,
@@ -44,6 +46,8 @@ app.add_typer(messages.app, name="messages", rich_help_panel="Work")
 app.add_typer(catalogue.app, name="catalogue", rich_help_panel="Work")
 app.add_typer(worklist.app, name="worklist", rich_help_panel="Work")
 app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
+app.add_typer(performed.app, name="performed", rich_help_panel="Work")
+app.add_typer(devices.app, name="devices", rich_help_panel="Work")
 app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
 app.add_typer(users.app, name="users", rich_help_panel="Work")
 app.add_typer(emulate.app, name="emulate", rich_help_panel="Peers")

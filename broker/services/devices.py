@@ -6,14 +6,28 @@ last fraction of a second of them; nothing that was acknowledged is among them.
 
 import logging
 import threading
+from dataclasses import dataclass
 
 from broker.domain.errors import Unavailable
 from broker.services.context import Context
 from broker.store import devices as store
+from broker.store import tolerations
 from broker.store.database import Connection
 from broker.store.devices import QueryRecord, SeenDevice
+from broker.store.tolerations import TolerationCount
 
-__all__ = ["DeviceLog", "QueryRecord", "SeenDevice", "accept", "listed", "recent_queries"]
+__all__ = [
+    "DeviceLog",
+    "DevicePage",
+    "QueryRecord",
+    "SeenDevice",
+    "TolerationCount",
+    "accept",
+    "listed",
+    "overview",
+    "recent_queries",
+    "show",
+]
 
 _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_BATCHES = 0.2
@@ -110,3 +124,34 @@ def accept(context: Context, ae_title: str, *, known: bool = True) -> bool:
 def recent_queries(context: Context, calling_ae_title: str, limit: int = 100) -> list[QueryRecord]:
     """The newest queries of a device, newest first."""
     return context.database.read(lambda c: store.recent_queries(c, calling_ae_title, limit))
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePage:
+    """One device: when it was seen (None: it only ever sent MPPS before devices were recorded), and what it was let
+    pass in MPPS."""
+
+    ae_title: str
+    seen: SeenDevice | None
+    tolerations: tuple[TolerationCount, ...]
+
+
+def overview(context: Context) -> list[tuple[SeenDevice, int]]:
+    """All devices ever seen, by AE title, each with how often it was let something pass."""
+
+    def work(connection: Connection) -> list[tuple[SeenDevice, int]]:
+        totals = tolerations.totals(connection)
+        return [(device, totals.get(device.ae_title, 0)) for device in store.listed(connection)]
+
+    return context.database.read(work)
+
+
+def show(context: Context, ae_title: str) -> DevicePage | None:
+    """What is known about a calling AE title; None when nothing is."""
+
+    def work(connection: Connection) -> DevicePage | None:
+        seen = next((d for d in store.listed(connection) if d.ae_title == ae_title), None)
+        found = tuple(tolerations.of_device(connection, ae_title))
+        return DevicePage(ae_title, seen, found) if seen or found else None
+
+    return context.database.read(work)

@@ -9,7 +9,7 @@ from starlette.staticfiles import StaticFiles
 
 from broker.services.context import Context
 from broker.services.examination import MessageDesk
-from broker.web import api, auth, errors, health, messages, pages, workbench
+from broker.web import api, auth, device_pages, errors, exam_pages, health, messages, pages, workbench
 from broker.web.config import WebConfig
 from broker.web.guard import Guard
 from broker.web.live import Broadcaster
@@ -41,7 +41,7 @@ def create_app(config: WebConfig, context: Context, desk: MessageDesk | None = N
     )  # fmt: skip
     app.state.parts = parts
     errors.install(app, failure)
-    for room in (pages, messages, workbench, auth, api, health):
+    for room in (pages, exam_pages, device_pages, messages, workbench, auth, api, health):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     return app
