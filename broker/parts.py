@@ -1,6 +1,7 @@
 """The parts of a running broker, made from the settings: one function each."""
 
 import socket
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -14,13 +15,16 @@ from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
 from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
+from broker.dicom.device_checks import DeviceCheck, DeviceChecks, certificate, network
 from broker.dicom.handlers import BrokerHandlers
 from broker.dicom.mpps import MppsHandler
+from broker.dicom.tls import TlsConfig, server_context
 from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
 from broker.domain.devices import DeviceProfile, DeviceRegistry
 from broker.intake.catalogue import Catalogue, load_catalogue
-from broker.intake.handler import HandlerConfig
+from broker.intake.desk import Desk, DeskConfig
+from broker.intake.handler import HandlerConfig, MessageHandler
 from broker.intake.listener import IntakeConfig, IntakeListener
 from broker.intake.mapping_file import load_mapping
 from broker.intake.order_parts import Site as IntakeSite
@@ -76,20 +80,51 @@ def make_sender(settings: Settings, sender: SenderSettings) -> Sender:
     )  # fmt: skip
 
 
-def make_intake(settings: Settings, context: Context) -> IntakeListener:
-    """The HL7 listener.  Raises MappingError, CatalogueError or OSError."""
-    intake = settings.intake
+def make_senders(settings: Settings) -> Senders:
+    """The sending systems."""
     known = tuple(make_sender(settings, s) for s in settings.senders)
-    senders = Senders(known, intake.unknown or "accept", intake.mapping)
+    return Senders(known, settings.intake.unknown or "accept", settings.intake.mapping)
+
+
+def handler_config(settings: Settings) -> HandlerConfig:
+    """What the site says about messages."""
+    intake = settings.intake
+    return HandlerConfig(
+        make_senders(settings), tuple(intake.processing_ids), intake.receiving_application, intake.receiving_facility,
+        timedelta(days=intake.duplicates_days),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How messages are read: shared by the listener and the desk, so that both always read the same."""
+
+    mappings: dict[str, SenderMapping]
+    site: IntakeSite
+
+
+def make_reading(settings: Settings) -> Reading:
+    """Mappings and catalogue.  Raises MappingError, CatalogueError or OSError."""
+    return Reading(load_mappings(settings), intake_site(settings))
+
+
+def make_desk(settings: Settings, context: Context, reading: Reading) -> Desk:
+    """Where people look at messages.  Close it when done."""
+    folder = settings.intake.mappings_dir
+    config = DeskConfig(make_senders(settings), mapping_folders(settings), Path(folder) if folder else None)
+    handler = MessageHandler(handler_config(settings), context, reading.mappings, reading.site)
+    return Desk(config, context, reading.mappings, reading.site, handler)
+
+
+def make_intake(settings: Settings, context: Context, reading: Reading) -> IntakeListener:
+    """The HL7 listener."""
+    intake = settings.intake
     config = IntakeConfig(
         host=intake.host, port=intake.port, max_connections=intake.max_connections,
         max_frame=intake.max_frame_kib * 1024, idle_timeout=intake.idle_timeout or None,
-        handler=HandlerConfig(
-            senders, tuple(intake.processing_ids), intake.receiving_application, intake.receiving_facility,
-            timedelta(days=intake.duplicates_days),
-        ),
+        handler=handler_config(settings),
     )  # fmt: skip
-    return IntakeListener(config, context, load_mappings(settings), intake_site(settings))
+    return IntakeListener(config, context, reading.mappings, reading.site)
 
 
 def make_destination(settings: Settings, destination: DestinationSettings) -> Destination:
@@ -117,17 +152,44 @@ def make_registry(settings: Settings) -> DeviceRegistry:
     return DeviceRegistry.of(DeviceProfile(d.ae_title, tuple(d.stations), d.charset, d.limit) for d in settings.devices)
 
 
-def make_acceptor(settings: Settings, context: Context, log: DeviceLog) -> UpperLayerServer:
-    """The DICOM acceptor with worklist and MPPS behind it."""
+def make_checks(settings: Settings) -> DeviceChecks:
+    """What the listed devices must show before they may associate."""
+    return DeviceChecks(
+        {
+            d.ae_title: DeviceCheck(
+                tuple(map(network, d.addresses)), tuple(map(certificate, d.certificates)), d.max_associations
+            )
+            for d in settings.devices
+        }
+    )
+
+
+def tls_config(settings: Settings) -> TlsConfig | None:
+    """TLS of the DICOM acceptor, or None when no certificate is set."""
+    tls = settings.dicom.tls
+    if not tls.certificate:
+        return None
+    ca = Path(tls.ca) if tls.ca else None
+    return TlsConfig(Path(tls.certificate), Path(tls.key), ca, tls.require_client_certificate)
+
+
+def make_acceptors(settings: Settings, context: Context, log: DeviceLog) -> dict[str, UpperLayerServer]:
+    """The DICOM acceptors, plain and (when set) TLS, with worklist and MPPS behind them.  Raises TlsError."""
     dicom, registry = settings.dicom, make_registry(settings)
     worklist = WorklistHandler(context, WorklistConfig(settings.worklist.limit, dicom.charset), registry, log)
-    config = AcceptorConfig(
+    plain = AcceptorConfig(
         host=dicom.host, port=dicom.port, ae_title=dicom.ae_title, max_pdu=dicom.max_pdu,
         max_associations=dicom.max_associations, network_timeout=dicom.idle_timeout or _NEVER,
         admit_in_worker=False,
     )  # fmt: skip
-    policy = AssociationPolicy(registry, log, accept_unknown=dicom.unknown != "refuse")
-    return UpperLayerServer(config, BrokerHandlers(worklist, MppsHandler(context)), policy.admit, AssociationLog())
+    configs, tls = {"dicom": plain}, tls_config(settings)
+    if tls is not None:
+        secured = server_context(tls)
+        configs["dicom_tls"] = replace(plain, host=dicom.tls.host, port=dicom.tls.port, ssl_context=secured)
+    checks = make_checks(settings)
+    policy = AssociationPolicy(registry, log, accept_unknown=dicom.unknown != "refuse", checks=checks)
+    handlers, observer = BrokerHandlers(worklist, MppsHandler(context)), AssociationLog(checks)
+    return {name: UpperLayerServer(c, handlers, policy.admit, observer) for name, c in configs.items()}
 
 
 def readable_segments(raw: bytes) -> list[str]:
@@ -138,7 +200,7 @@ def readable_segments(raw: bytes) -> list[str]:
         return [line for line in raw.decode("latin-1").replace("\n", "\r").split("\r") if line]
 
 
-def make_web(settings: Settings, context: Context) -> "WebServer":
+def make_web(settings: Settings, context: Context, desk: Desk) -> "WebServer":
     """The board."""
     from broker.web.server import WebServer  # the web framework takes half a second, which commands should not wait
 
@@ -148,10 +210,14 @@ def make_web(settings: Settings, context: Context) -> "WebServer":
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
         version=version("worklist-broker"),
     )  # fmt: skip
-    return WebServer(config, context)
+    return WebServer(config, context, desk)
 
 
 def job_config(settings: Settings) -> JobConfig:
     """How long things are kept."""
     jobs = settings.jobs
-    return JobConfig(timedelta(days=jobs.keep_queries_days), timedelta(days=jobs.keep_sessions_days))
+    messages = max(jobs.keep_messages_days, settings.intake.duplicates_days) if jobs.keep_messages_days else None
+    return JobConfig(
+        timedelta(days=jobs.keep_queries_days), timedelta(days=jobs.keep_sessions_days),
+        keep_messages=None if messages is None else timedelta(days=messages),
+    )  # fmt: skip

@@ -8,15 +8,23 @@ from broker.store import orders, patients, worklist_write
 from broker.store.database import Connection
 
 
-def refresh(connection: Connection, context: Context, request_key: int) -> Subjects:
-    """Write the items of every step of the order, in the caller's transaction; answers the entities as read."""
+def refresh(connection: Connection, context: Context, request_key: int) -> list[WorklistItem]:
+    """Write the items of every step of the order, in the caller's transaction; answers them in the order's order."""
+    return write(connection, context, *_stored(connection, request_key))
+
+
+def refresh_subjects(connection: Connection, context: Context, request_key: int) -> Subjects:
+    """``refresh`` that answers the entities as read, for whoever tells about them next."""
+    patient, visit, order = _stored(connection, request_key)
+    write(connection, context, patient, visit, order)
+    return Subjects(patient, visit, order)
+
+
+def _stored(connection: Connection, request_key: int) -> tuple[Patient, Visit, Order]:
     order = orders.load(connection, request_key)
     if order.patient_key is None or order.visit_key is None:
         raise RuntimeError("an order without patient or visit cannot be stored")
-    patient = patients.load(connection, order.patient_key)
-    visit = patients.load_visit(connection, order.visit_key)
-    write(connection, context, patient, visit, order)
-    return Subjects(patient, visit, order)
+    return patients.load(connection, order.patient_key), patients.load_visit(connection, order.visit_key), order
 
 
 def write(connection: Connection, context: Context, patient: Patient, visit: Visit, order: Order) -> list[WorklistItem]:

@@ -133,7 +133,7 @@ def _move(run: _Run, request_key: int, step_keys: Sequence[int]) -> _Effect:
     every = [(procedure, step) for procedure in order.procedures for step in procedure.steps]
     after = [_move_step(run, effect, procedure, step, states) for procedure, step in every]
     if effect.facts:
-        effect.subjects = items.refresh(run.connection, run.context, request_key)
+        effect.subjects = items.refresh_subjects(run.connection, run.context, request_key)
     told = order_fact(order_status(s.status for s in order.steps), order_status(after))
     effect.facts += _order_facts(run, order, told)
     return effect
