@@ -9,7 +9,7 @@ WORKERS ?= 2
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench bench-worklist clean
+.PHONY: help run demo test check docs bench bench-worklist clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: $(READY) ## lint, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY) ## fill the generated parts of the documentation
+	$(BIN)/broker docs hl7-interface $(if $(wildcard ../shared/corpus/hl7),--corpus ../shared/corpus/hl7)
 
 bench: $(READY) ## run the benchmarks, one at a time
 	$(BIN)/python -m pytest tests/benchmarks --timeout=0 -s $(ARGS)

@@ -45,7 +45,10 @@ class Broker:
             stack.push_async_callback(asyncio.to_thread, jobs.stop)
             devices = DeviceLog(self.context)
             stack.push_async_callback(asyncio.to_thread, devices.stop)
-            web = parts.make_web(self.settings, self.context)
+            reading = parts.make_reading(self.settings)
+            desk = parts.make_desk(self.settings, self.context, reading)
+            stack.push_async_callback(asyncio.to_thread, desk.close)
+            web = parts.make_web(self.settings, self.context, desk)
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port
@@ -53,7 +56,7 @@ class Broker:
                 await acceptor.start()
                 stack.push_async_callback(acceptor.stop, 5.0)
                 self.ports[name] = acceptor.port
-            intake = parts.make_intake(self.settings, self.context)
+            intake = parts.make_intake(self.settings, self.context, reading)
             await intake.start()
             stack.push_async_callback(intake.stop)
             self.ports["intake"] = intake.port

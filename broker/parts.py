@@ -1,8 +1,9 @@
 """The parts of a running broker, made from the settings: one function each."""
 
 import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -22,7 +23,8 @@ from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
 from broker.domain.devices import DeviceProfile, DeviceRegistry
 from broker.intake.catalogue import Catalogue, load_catalogue
-from broker.intake.handler import HandlerConfig
+from broker.intake.desk import Desk, DeskConfig
+from broker.intake.handler import HandlerConfig, MessageHandler
 from broker.intake.listener import IntakeConfig, IntakeListener
 from broker.intake.mapping_file import load_mapping
 from broker.intake.order_parts import Site as IntakeSite
@@ -78,20 +80,51 @@ def make_sender(settings: Settings, sender: SenderSettings) -> Sender:
     )  # fmt: skip
 
 
-def make_intake(settings: Settings, context: Context) -> IntakeListener:
-    """The HL7 listener.  Raises MappingError, CatalogueError or OSError."""
-    intake = settings.intake
+def make_senders(settings: Settings) -> Senders:
+    """The sending systems."""
     known = tuple(make_sender(settings, s) for s in settings.senders)
-    senders = Senders(known, intake.unknown or "accept", intake.mapping)
+    return Senders(known, settings.intake.unknown or "accept", settings.intake.mapping)
+
+
+def handler_config(settings: Settings) -> HandlerConfig:
+    """What the site says about messages."""
+    intake = settings.intake
+    return HandlerConfig(
+        make_senders(settings), tuple(intake.processing_ids), intake.receiving_application, intake.receiving_facility,
+        timedelta(days=intake.duplicates_days),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How messages are read: shared by the listener and the desk, so that both always read the same."""
+
+    mappings: dict[str, SenderMapping]
+    site: IntakeSite
+
+
+def make_reading(settings: Settings) -> Reading:
+    """Mappings and catalogue.  Raises MappingError, CatalogueError or OSError."""
+    return Reading(load_mappings(settings), intake_site(settings))
+
+
+def make_desk(settings: Settings, context: Context, reading: Reading) -> Desk:
+    """Where people look at messages.  Close it when done."""
+    folder = settings.intake.mappings_dir
+    config = DeskConfig(make_senders(settings), mapping_folders(settings), Path(folder) if folder else None)
+    handler = MessageHandler(handler_config(settings), context, reading.mappings, reading.site)
+    return Desk(config, context, reading.mappings, reading.site, handler)
+
+
+def make_intake(settings: Settings, context: Context, reading: Reading) -> IntakeListener:
+    """The HL7 listener."""
+    intake = settings.intake
     config = IntakeConfig(
         host=intake.host, port=intake.port, max_connections=intake.max_connections,
         max_frame=intake.max_frame_kib * 1024, idle_timeout=intake.idle_timeout or None,
-        handler=HandlerConfig(
-            senders, tuple(intake.processing_ids), intake.receiving_application, intake.receiving_facility,
-            timedelta(days=intake.duplicates_days),
-        ),
+        handler=handler_config(settings),
     )  # fmt: skip
-    return IntakeListener(config, context, load_mappings(settings), intake_site(settings))
+    return IntakeListener(config, context, reading.mappings, reading.site)
 
 
 def make_destination(settings: Settings, destination: DestinationSettings) -> Destination:
@@ -167,7 +200,7 @@ def readable_segments(raw: bytes) -> list[str]:
         return [line for line in raw.decode("latin-1").replace("\n", "\r").split("\r") if line]
 
 
-def make_web(settings: Settings, context: Context) -> "WebServer":
+def make_web(settings: Settings, context: Context, desk: Desk) -> "WebServer":
     """The board."""
     from broker.web.server import WebServer  # the web framework takes half a second, which commands should not wait
 
@@ -175,11 +208,16 @@ def make_web(settings: Settings, context: Context) -> "WebServer":
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
+        version=version("worklist-broker"),
     )  # fmt: skip
-    return WebServer(config, context)
+    return WebServer(config, context, desk)
 
 
 def job_config(settings: Settings) -> JobConfig:
     """How long things are kept."""
     jobs = settings.jobs
-    return JobConfig(timedelta(days=jobs.keep_queries_days), timedelta(days=jobs.keep_sessions_days))
+    messages = max(jobs.keep_messages_days, settings.intake.duplicates_days) if jobs.keep_messages_days else None
+    return JobConfig(
+        timedelta(days=jobs.keep_queries_days), timedelta(days=jobs.keep_sessions_days),
+        keep_messages=None if messages is None else timedelta(days=messages),
+    )  # fmt: skip

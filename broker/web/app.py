@@ -8,7 +8,8 @@ from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
 from broker.services.context import Context
-from broker.web import api, auth, errors, health, pages
+from broker.services.examination import MessageDesk
+from broker.web import api, auth, errors, health, messages, pages, workbench
 from broker.web.config import WebConfig
 from broker.web.guard import Guard
 from broker.web.live import Broadcaster
@@ -16,10 +17,13 @@ from broker.web.parts import Parts
 from broker.web.rendering import FOLDER, environment
 
 
-def create_app(config: WebConfig, context: Context) -> FastAPI:
-    """The application; its broadcaster runs between start-up and shutdown of the ASGI server."""
+def create_app(config: WebConfig, context: Context, desk: MessageDesk | None = None) -> FastAPI:
+    """The application; its broadcaster runs between start-up and shutdown of the ASGI server.
+
+    Without a ``desk`` the pages for looking at messages say that this process has no intake.
+    """
     templates = environment(config, context)
-    parts = Parts(config, context, templates, Broadcaster(context, config.poll_seconds))
+    parts = Parts(config, context, templates, Broadcaster(context, config.poll_seconds), desk)
     failure = errors.failure(templates)
 
     @asynccontextmanager
@@ -37,7 +41,7 @@ def create_app(config: WebConfig, context: Context) -> FastAPI:
     )  # fmt: skip
     app.state.parts = parts
     errors.install(app, failure)
-    for room in (pages, auth, api, health):
+    for room in (pages, messages, workbench, auth, api, health):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     return app

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from jinja2 import Environment
 
 from broker.services.context import Context
+from broker.services.examination import MessageDesk
 from broker.web.config import WebConfig
 from broker.web.live import Broadcaster
 from broker.web.rendered import Rendered
@@ -20,6 +21,8 @@ class Parts:
     context: Context
     templates: Environment
     broadcaster: Broadcaster
+    #: looks at messages; None where this process has no intake
+    desk: MessageDesk | None = None
     rendered: Rendered = field(default_factory=Rendered)
 
 

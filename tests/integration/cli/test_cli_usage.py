@@ -11,13 +11,15 @@ from tests.support.process import BROKER, ROOT
 
 GROUPS = {
     "Run": ("serve", "demo", "check", "db"),
-    "Work": ("orders", "messages", "worklist", "mpps", "notifications", "users"),
+    "Work": ("orders", "messages", "catalogue", "worklist", "mpps", "notifications", "users"),
     "Peers": ("emulate",),
+    "Documentation": ("docs",),
 }
 COMMANDS = [
     "serve", "demo", "check", "db upgrade", "db backup", "db stats", "orders send", "orders map", "messages list",
-    "messages show", "worklist list", "worklist query", "mpps start", "mpps complete", "mpps discontinue", "mpps show",
-    "notifications list", "notifications retry", "notifications park", "notifications skip", "users link",
+    "messages show", "messages diff", "messages replay", "catalogue check", "catalogue export", "catalogue import",
+    "catalogue unmapped", "worklist list", "worklist query", "mpps start", "mpps complete", "mpps discontinue",
+    "mpps show", "notifications list", "notifications retry", "notifications park", "notifications skip", "users link",
     "users list", "emulate ris", "emulate modality",
 ]  # fmt: skip
 
