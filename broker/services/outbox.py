@@ -5,7 +5,7 @@ Claiming and settling, the senders' part, is in ``services.delivering``.
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
@@ -35,6 +35,8 @@ def enqueue(
     if event.request_key is not None:
         store.lock_order(connection, event.request_key)
     about = subjects or _subjects(connection, event)
+    if about.performed is None and event.performed_key is not None:
+        about = replace(about, performed=store.performed_summary(connection, event.performed_key))
     sender = about.order.sender if about.order else ""
     wanting = [rule for rule in destinations if rule.wants(event.kind, modalities(about.order), sender)]
     if wanting:
@@ -50,7 +52,6 @@ def _subjects(connection: Connection, event: Event) -> Subjects:
         patient=patients.load(connection, patient_key) if patient_key is not None else None,
         visit=patients.load_visit(connection, visit_key) if visit_key is not None else None,
         order=order,
-        performed=store.performed_summary(connection, event.performed_key) if event.performed_key is not None else None,
     )
 
 

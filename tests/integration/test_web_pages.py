@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import insert
-from tests.integration.web_client import staff, visitor
 
 from broker.domain.states import StepStatus
 from broker.services import attention, board, timeline
@@ -16,6 +15,7 @@ from broker.store.database import Database
 from broker.store.tables import journal_entry
 from broker.web.guard import HEADERS
 from tests.conftest import BOTH_DATABASES
+from tests.integration.web_client import staff, visitor
 from tests.support import databases
 from tests.support.staff_day import DAY, NOW, Department, live_the_morning
 

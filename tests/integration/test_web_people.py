@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
-from tests.integration.web_client import sign_in, staff, visitor
 
 from broker.domain.errors import Refusal
 from broker.services import people
@@ -18,6 +17,7 @@ from broker.services.people import LinkState, Role
 from broker.store.database import Database
 from broker.store.tables import sign_in_link, web_session
 from broker.web.config import WebConfig
+from tests.integration.web_client import sign_in, staff, visitor
 from tests.support.staff_day import Clock, site
 
 
