@@ -49,10 +49,10 @@ class Broker:
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port
-            dicom = parts.make_acceptor(self.settings, self.context, devices)
-            await dicom.start()
-            stack.push_async_callback(dicom.stop, 5.0)
-            self.ports["dicom"] = dicom.port
+            for name, acceptor in parts.make_acceptors(self.settings, self.context, devices).items():
+                await acceptor.start()
+                stack.push_async_callback(acceptor.stop, 5.0)
+                self.ports[name] = acceptor.port
             intake = parts.make_intake(self.settings, self.context)
             await intake.start()
             stack.push_async_callback(intake.stop)

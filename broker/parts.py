@@ -1,7 +1,9 @@
 """The parts of a running broker, made from the settings: one function each."""
 
 import socket
+from dataclasses import replace
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -13,8 +15,10 @@ from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
 from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
+from broker.dicom.device_checks import DeviceCheck, DeviceChecks, certificate, network
 from broker.dicom.handlers import BrokerHandlers
 from broker.dicom.mpps import MppsHandler
+from broker.dicom.tls import TlsConfig, server_context
 from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
 from broker.domain.devices import DeviceProfile, DeviceRegistry
@@ -116,17 +120,44 @@ def make_registry(settings: Settings) -> DeviceRegistry:
     return DeviceRegistry.of(DeviceProfile(d.ae_title, tuple(d.stations), d.charset, d.limit) for d in settings.devices)
 
 
-def make_acceptor(settings: Settings, context: Context, log: DeviceLog) -> UpperLayerServer:
-    """The DICOM acceptor with worklist and MPPS behind it."""
+def make_checks(settings: Settings) -> DeviceChecks:
+    """What the listed devices must show before they may associate."""
+    return DeviceChecks(
+        {
+            d.ae_title: DeviceCheck(
+                tuple(map(network, d.addresses)), tuple(map(certificate, d.certificates)), d.max_associations
+            )
+            for d in settings.devices
+        }
+    )
+
+
+def tls_config(settings: Settings) -> TlsConfig | None:
+    """TLS of the DICOM acceptor, or None when no certificate is set."""
+    tls = settings.dicom.tls
+    if not tls.certificate:
+        return None
+    ca = Path(tls.ca) if tls.ca else None
+    return TlsConfig(Path(tls.certificate), Path(tls.key), ca, tls.require_client_certificate)
+
+
+def make_acceptors(settings: Settings, context: Context, log: DeviceLog) -> dict[str, UpperLayerServer]:
+    """The DICOM acceptors, plain and (when set) TLS, with worklist and MPPS behind them.  Raises TlsError."""
     dicom, registry = settings.dicom, make_registry(settings)
     worklist = WorklistHandler(context, WorklistConfig(settings.worklist.limit, dicom.charset), registry, log)
-    config = AcceptorConfig(
+    plain = AcceptorConfig(
         host=dicom.host, port=dicom.port, ae_title=dicom.ae_title, max_pdu=dicom.max_pdu,
         max_associations=dicom.max_associations, network_timeout=dicom.idle_timeout or _NEVER,
         admit_in_worker=False,
     )  # fmt: skip
-    policy = AssociationPolicy(registry, log, accept_unknown=dicom.unknown != "refuse")
-    return UpperLayerServer(config, BrokerHandlers(worklist, MppsHandler(context)), policy.admit, AssociationLog())
+    configs, tls = {"dicom": plain}, tls_config(settings)
+    if tls is not None:
+        secured = server_context(tls)
+        configs["dicom_tls"] = replace(plain, host=dicom.tls.host, port=dicom.tls.port, ssl_context=secured)
+    checks = make_checks(settings)
+    policy = AssociationPolicy(registry, log, accept_unknown=dicom.unknown != "refuse", checks=checks)
+    handlers, observer = BrokerHandlers(worklist, MppsHandler(context)), AssociationLog(checks)
+    return {name: UpperLayerServer(c, handlers, policy.admit, observer) for name, c in configs.items()}
 
 
 def readable_segments(raw: bytes) -> list[str]:
@@ -145,6 +176,7 @@ def make_web(settings: Settings, context: Context) -> "WebServer":
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
+        version=version("worklist-broker"),
     )  # fmt: skip
     return WebServer(config, context)
 

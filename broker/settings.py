@@ -5,11 +5,12 @@ Where values come from is the business of ``settings_source``; who uses them, of
 """
 
 import ipaddress
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from broker.domain.performed_faults import DEFAULT_TOLERATED, Quirk
 
@@ -25,6 +26,23 @@ EventName = Literal[
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError('an address or a network is expected, such as "10.1.2.3" or "10.1.2.0/24"') from None
+    return value
+
+
+def _certificate(value: str) -> str:
+    kind, _, digits = value.partition(":")
+    if not value.strip():
+        raise ValueError("a common name, or sha256: and the fingerprint, is expected")
+    if kind.lower() == "sha256" and not re.fullmatch("[0-9a-fA-F]{64}", digits.replace(":", "")):
+        raise ValueError("a fingerprint is sha256: and 64 hexadecimal digits, with or without colons")
+    return value
 
 
 class SiteSettings(_Section):
@@ -82,6 +100,25 @@ class IntakeSettings(_Section):
     default_stations: dict[str, list[AeTitle]] = Field(default_factory=dict)
 
 
+class DicomTlsSettings(_Section):
+    """DICOM over TLS on a port of its own, beside the plain one.  Empty certificate: none."""
+
+    host: str = "127.0.0.1"
+    port: Port = 2762
+    certificate: str = ""
+    key: str = ""
+    ca: str = ""
+    require_client_certificate: bool = True
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.certificate and not self.key:
+            raise ValueError("key is needed with certificate: the PEM file of the private key")
+        if self.certificate and self.require_client_certificate and not self.ca:
+            raise ValueError("ca is needed to demand client certificates; or set require_client_certificate = false")
+        return self
+
+
 class DicomSettings(_Section):
     """The DICOM acceptor."""
 
@@ -93,6 +130,7 @@ class DicomSettings(_Section):
     max_pdu: int = Field(16382, ge=4096, le=131072)
     idle_timeout: float = Field(7200, ge=0)
     charset: str = "ISO_IR 192"
+    tls: DicomTlsSettings = Field(default_factory=DicomTlsSettings)
 
 
 class WorklistSettings(_Section):
@@ -162,6 +200,9 @@ class DeviceSettings(_Section):
     charset: str = ""
     limit: int = Field(0, ge=0)
     tolerate: tuple[Quirk, ...] = ()
+    addresses: list[Annotated[str, AfterValidator(_network)]] = Field(default_factory=list)
+    certificates: list[Annotated[str, AfterValidator(_certificate)]] = Field(default_factory=list)
+    max_associations: int = Field(0, ge=0)
 
 
 class DestinationSettings(_Section):

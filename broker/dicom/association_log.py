@@ -10,16 +10,22 @@ from broker.dicom.upper_layer.observer import (
     AssociationOpened,
     AssociationRejected,
     ContextsRejected,
+    Observer,
 )
 
 _log = logging.getLogger(__name__)
 
 
 class AssociationLog:
-    """The acceptor's ``Observer``: one log line an event."""
+    """The acceptor's ``Observer``: one log line an event.  ``more`` observers hear of it too."""
+
+    def __init__(self, *more: Observer) -> None:
+        self._more = more
 
     def observe(self, event: AssociationEvent) -> None:
         """Log one event; titles and addresses are not patient data."""
+        for observer in self._more:
+            observer.observe(event)
         match event:
             case AssociationOpened():
                 _log.debug("%s associated", _name(event.association))

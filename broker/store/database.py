@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from broker.domain.errors import Conflict, Unavailable
 from broker.store import json_text
+from broker.store.data_version import DataVersion
 from broker.store.group_commit import GroupCommit
 
 __all__ = ["Connection", "Database"]
@@ -48,7 +49,16 @@ class Database:
         self._sqlite = make_url(url).get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(url) if self._sqlite else _postgres_engine(url, pool_size)
         self._writer: _Writer = GroupCommit(self.engine) if self._sqlite else _Pooled(self.engine)
+        self._version = DataVersion(self.engine) if self._sqlite else None
         self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def data_version(self) -> int | None:
+        """A number that changes whenever anybody commits; None when that cannot be told at once (PostgreSQL).
+
+        What was read after it was asked is still what the database holds when it is the same again.  Never waits.
+        """
+        return self._version.now() if self._version else None
 
     @property
     def is_sqlite(self) -> bool:
@@ -79,6 +89,8 @@ class Database:
     def close(self) -> None:
         """Finish waiting writes and close every connection."""
         self._writer.close()
+        if self._version:
+            self._version.close()
         self.engine.dispose()
 
 
