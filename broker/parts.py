@@ -48,7 +48,13 @@ def mapping_folders(settings: Settings) -> tuple[Path, ...]:
 def load_mappings(settings: Settings) -> dict[str, SenderMapping]:
     """Every mapping in use, by name.  Raises MappingError with every problem of the first that is wrong."""
     names = {settings.intake.mapping, *(s.mapping for s in settings.senders if s.mapping)}
-    return {name: load_mapping(name, mapping_folders(settings)) for name in sorted(names)}
+    return {name: load_named_mapping(settings, name) for name in sorted(names)}
+
+
+def load_named_mapping(settings: Settings, name: str) -> SenderMapping:
+    """One mapping, with the order control table of the site.  Raises MappingError."""
+    table = Path(settings.intake.order_status) if settings.intake.order_status else None
+    return load_mapping(name, mapping_folders(settings), table)
 
 
 def catalogue_file(settings: Settings) -> Path:
@@ -82,7 +88,7 @@ def make_intake(settings: Settings, context: Context) -> IntakeListener:
         max_frame=intake.max_frame_kib * 1024, idle_timeout=intake.idle_timeout or None,
         handler=HandlerConfig(
             senders, tuple(intake.processing_ids), intake.receiving_application, intake.receiving_facility,
-            timedelta(days=intake.duplicates_days),
+            timedelta(days=intake.duplicates_days), intake.unknown_control,
         ),
     )  # fmt: skip
     return IntakeListener(config, context, load_mappings(settings), intake_site(settings))

@@ -17,7 +17,8 @@ Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][
 Seconds = Annotated[float, Field(gt=0)]
 Shown = Literal["SCHEDULED", "ARRIVED", "READY", "STARTED"]
 EventName = Literal[
-    "started", "completed", "discontinued", "returned", "placed", "changed", "canceled", "held", "released"
+    "started", "completed", "discontinued", "returned", "placed", "changed", "canceled", "held", "released",
+    "reported",
 ]  # fmt: skip
 
 
@@ -68,10 +69,16 @@ class IntakeSettings(_Section):
     mapping: str = "ihe-swf"
     mappings_dir: str = ""
     procedures: str = ""
+    order_status: str = ""
+    unknown_control: Literal["refuse", "accept"] = "refuse"
     unknown_change: Literal["create", "refuse"] = "create"
     known_new: Literal["update", "refuse"] = "update"
     unknown_cancel: Literal["accept", "refuse"] = "refuse"
     cancel_after_start: Literal["refuse", "alarm"] = "refuse"
+    unknown_appointment: Literal["create", "refuse"] = "refuse"
+    canceled_appointment: Literal["unschedule", "cancel"] = "unschedule"
+    arrival: Literal["note", "arrive"] = "note"
+    final_report: Literal["note", "complete"] = "note"
     orders_update_patients: bool = False
     processing_ids: tuple[Literal["P", "T", "D"], ...] = ("P",)
     receiving_application: str = ""

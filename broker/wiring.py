@@ -24,6 +24,7 @@ EVENTS = {
     "completed": FactKind.ORDER_COMPLETED,
     "discontinued": FactKind.ORDER_DISCONTINUED,
     "returned": FactKind.ORDER_RETURNED,
+    "reported": FactKind.ORDER_REPORTED,
 }
 
 
@@ -37,6 +38,10 @@ def make_site(settings: Settings) -> Site:
             known_new=intake.known_new,
             unknown_cancel=intake.unknown_cancel,
             cancel_after_start=intake.cancel_after_start,
+            unknown_appointment=intake.unknown_appointment,
+            canceled_appointment=intake.canceled_appointment,
+            arrival=intake.arrival,
+            final_report=intake.final_report,
         ),
         performed=PerformedPolicy(tolerate=frozenset()) if settings.performed.strict else PerformedPolicy(),
         accession_prefix=settings.site.accession_prefix,

@@ -14,7 +14,7 @@ app = typer.Typer(help="The journal: every message received and what became of i
 
 @app.command("list")
 def list_messages(
-    outcome: Annotated[str, typer.Option(help="Only this outcome: applied, refused, duplicate ...")] = "",
+    outcome: Annotated[str, typer.Option(help="Only this outcome: applied, held, refused, duplicate ...")] = "",
     sender: Annotated[str, typer.Option(help="Only this sender.")] = "",
     control_id: Annotated[str, typer.Option(help="Only this message control ID (MSH-10).")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most rows.")] = 50,

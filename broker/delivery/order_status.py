@@ -29,4 +29,5 @@ STATUS_CODES: Mapping[FactKind, StatusCodes] = {
     FactKind.ORDER_DISCONTINUED: StatusCodes("SC", "DC", "X"),
     FactKind.ORDER_RETURNED: StatusCodes("SC", "SC", "S"),
     FactKind.ORDER_CANCELED: StatusCodes("OC", "CA", "X"),
+    FactKind.ORDER_REPORTED: StatusCodes("SC", "CM", "F"),
 }

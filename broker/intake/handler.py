@@ -19,7 +19,8 @@ from broker.intake.environment import Environment
 from broker.intake.order_parts import Site
 from broker.intake.rules import SenderMapping
 from broker.intake.senders import Sender, Senders
-from broker.intake.translate import Translation, require_supported, translate
+from broker.intake.translate import require_supported, translate
+from broker.intake.translation import Translation
 from broker.services import journal
 from broker.services.context import Context
 from broker.services.journal import ReceivedMessage, Refused
@@ -45,6 +46,8 @@ class HandlerConfig:
     receiving_facility: str = ""
     #: how long a repeated message is recognised
     duplicates: timedelta = timedelta(days=30)
+    #: what the sender of an order control that the table does not know hears: ``refuse`` (AE) or ``accept`` (AA)
+    unknown_control: str = "refuse"
 
 
 @dataclass(slots=True)
@@ -136,6 +139,8 @@ class MessageHandler:
         details = _details(message, translation)
         if translation.errors:
             raise _Fatal(translation.errors, details)
+        if translation.held:
+            return self._hold(exchange, translation.held_errors, details)
         answer = self._acknowledge(exchange.header, AckCode.AA)
         read = time.perf_counter() - exchange.began
         outcome = journal.receive(
@@ -186,6 +191,16 @@ class MessageHandler:
             "message %s of %s refused: %s %s at %s: %s", received.control_id, received.sender, code.value,
             first.error_code, place or "no place", first.text,
         )  # fmt: skip
+        return answer
+
+    def _hold(self, exchange: _Exchange, errors: Sequence[Hl7Error], details: Mapping[str, object]) -> bytes:
+        """Keep the message for a replay, changing nothing.  Raises Unavailable."""
+        first, received = errors[0], exchange.received
+        accepted = self._config.unknown_control == "accept"
+        answer = self._acknowledge(exchange.header, AckCode.AA if accepted else AckCode.AE, () if accepted else errors)
+        reason = Refused(first.error_code, str(first.location or ""), first.text)
+        journal.refuse(self._context, received, reason, answer, outcome="held", details=details)
+        _log.warning("message %s of %s held: %s", received.control_id, received.sender, first.text)
         return answer
 
     def _acknowledge(self, header: Header, outcome: AckCode, errors: Sequence[Hl7Error] = ()) -> bytes:

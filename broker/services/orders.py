@@ -3,18 +3,20 @@
 ``apply`` runs inside the transaction of whoever received the message (intake keeps the journal row in the same one).
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from broker.domain.errors import Reason, Refusal
-from broker.domain.model import Actor, Fact, FactKind, Order, OrderChange
+from broker.domain.model import Actor, Fact, FactKind, Identifier, Order, OrderChange, OrderControl
 from broker.domain.scheduling import Decision, decide
-from broker.domain.states import OrderStatus, order_status
+from broker.domain.states import OrderStatus, StepStatus, order_status
 from broker.services import items, patients
 from broker.services.context import Context
 from broker.services.history import About, record
-from broker.store import numbers
+from broker.store import early_news, numbers
 from broker.store import orders as store
 from broker.store.database import Connection
+
+MERGED_NUMBER = "the message uses a patient identifier that was merged; it was taken for the surviving patient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +42,48 @@ class _Numbering:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    order: Order | None
-    warnings: tuple[str, ...] = field(default=())
+class _Cause:
+    """Whose message it is, and where it is kept."""
+
+    sender: str
+    actor: Actor
+    journal_key: int
 
 
 def apply(
     connection: Connection, context: Context, sender: str, actor: Actor, change: OrderChange, journal_key: int
 ) -> AppliedOrder:
     """Apply one order change.  Raises Refusal (nothing is then stored) or Conflict (the caller runs again)."""
-    found = _find(connection, change, sender)
+    keys = _find(connection, change, sender)
+    present: list[Order | None] = [store.load(connection, key) for key in keys]
+    cause = _Cause(sender, actor, journal_key)
+    applied = [_apply_to(connection, context, cause, change, one) for one in present or [None]]
+    facts = tuple(fact for one in applied for fact in one.facts)
+    return AppliedOrder(applied[0].request_key, facts, tuple(w for one in applied for w in one.warnings))
+
+
+def _apply_to(
+    connection: Connection, context: Context, cause: _Cause, change: OrderChange, present: Order | None
+) -> AppliedOrder:
+    sender, journal_key = cause.sender, cause.journal_key
     numbering = _Numbering(connection, sender, context.site.accession_prefix)
-    decision = decide(found.order, change, context.site.orders, numbering)
+    decision = decide(present, change, context.site.orders, numbering)
     if decision.order is None:
-        return AppliedOrder(None, decision.facts, found.warnings)
+        early_news.remember_cancellation(connection, _numbers(change), sender, change.occurred_at, journal_key)
+        return AppliedOrder(None, decision.facts, ("the order is not known; a later one with this number is canceled",))
     _check_studies(connection, decision.order, change)
-    saved, warnings = _write(connection, context, found.order, decision, change)
-    facts = (*decision.facts, *_status_facts(found.order, saved))
-    about = _about(saved, journal_key)
-    record(connection, context, actor, about, facts, context.clock())
-    return AppliedOrder(saved.key, facts, (*found.warnings, *warnings))
+    if present is None:
+        decision = _canceled_early(connection, decision, change, sender)
+    saved, warnings = _write(connection, context, present, decision, change, sender)
+    if change.appointments:
+        early_news.remember_appointments(connection, _key(saved), change.appointments, sender)
+    facts = (*decision.facts, *status_facts(present, saved))
+    record(connection, context, cause.actor, about_order(saved, journal_key), facts, context.clock())
+    return AppliedOrder(saved.key, facts, warnings)
 
 
-def _find(connection: Connection, change: OrderChange, sender: str) -> _Found:
+def _find(connection: Connection, change: OrderChange, sender: str) -> list[int]:
+    """The order by its numbers; the orders of an appointment when it names none."""
     keys = store.find(connection, change.placer, change.filler, sender)
     if len(keys) > 1:
         raise Refusal(
@@ -70,7 +91,32 @@ def _find(connection: Connection, change: OrderChange, sender: str) -> _Found:
             "the placer order number (ORC-2) and the filler order number (ORC-3) belong to two different orders",
             where=change.where,
         )
-    return _Found(store.load(connection, keys[0]) if keys else None)
+    if keys or not change.appointments:
+        return keys
+    return early_news.with_appointments(connection, change.appointments, sender) or store.find(
+        connection, None, change.appointments[0], sender
+    )
+
+
+def _numbers(change: OrderChange) -> list[Identifier]:
+    return [number for number in (change.placer, change.filler) if number is not None]
+
+
+def _canceled_early(connection: Connection, decision: Decision, change: OrderChange, sender: str) -> Decision:
+    """A new order whose cancellation came first is stored as canceled, unless it is newer than that."""
+    numbers = _numbers(change)
+    known, at = early_news.cancellation(connection, numbers, sender)
+    order = decision.order
+    if not known or order is None:
+        return decision
+    early_news.forget_cancellation(connection, numbers, sender)
+    if at is not None and change.occurred_at is not None and at < change.occurred_at:
+        return decision
+    procedures = tuple(
+        replace(p, steps=tuple(replace(s, status=StepStatus.CANCELED) for s in p.steps)) for p in order.procedures
+    )
+    canceled = Fact(FactKind.ORDER_CANCELED, {"control": OrderControl.CANCEL.value, "early": True})
+    return Decision(replace(order, procedures=procedures), (*decision.facts, canceled))
 
 
 def _check_studies(connection: Connection, order: Order, change: OrderChange) -> None:
@@ -82,14 +128,13 @@ def _check_studies(connection: Connection, order: Order, change: OrderChange) ->
 
 
 def _write(
-    connection: Connection, context: Context, before: Order | None, decision: Decision, change: OrderChange
+    connection: Connection, context: Context, before: Order | None, decision: Decision, change: OrderChange, sender: str
 ) -> tuple[Order, tuple[str, ...]]:
     at = context.clock()
     order = decision.order
     if order is None:
         raise RuntimeError("nothing to write")
-    update = context.site.orders_update_patients
-    person = patients.ensure(connection, change.patient, change.visit, at, update=update)
+    person = _person(connection, context, before, change, sender)
     if before is not None and before.patient_key != person.patient_key:
         raise Refusal(
             Reason.WRONG_STATE,
@@ -99,12 +144,24 @@ def _write(
     order = replace(order, patient_key=person.patient_key, visit_key=_visit_key(before, person.visit_key, change))
     if before is not None and order == before and not person.changed and not change.visit.attributes:
         return before, _differences(person)
-    saved = store.save(connection, replace(order, occurred_at=change.occurred_at or order.occurred_at), before, at)
+    moments = [moment for moment in (change.occurred_at, order.occurred_at) if moment is not None]
+    saved = store.save(connection, replace(order, occurred_at=max(moments, default=None)), before, at)
     items.refresh(connection, context, _key(saved))
     for request_key in store.of_patient(connection, person.patient_key) if person.changed else []:
         if request_key != saved.key:
             items.refresh(connection, context, request_key)
     return saved, _differences(person)
+
+
+def _person(
+    connection: Connection, context: Context, before: Order | None, change: OrderChange, sender: str
+) -> patients.KnownPatient:
+    """Whom the order is for: the patient it has when the message names none."""
+    if before is not None and before.patient_key is not None and not change.patient.identifiers:
+        return patients.KnownPatient(before.patient_key, before.visit_key or 0)
+    stating = patients.Stating(sender, change.occurred_at)
+    update = context.site.orders_update_patients
+    return patients.ensure(connection, change.patient, change.visit, context.clock(), stating, update=update)
 
 
 def _visit_key(before: Order | None, visit_key: int, change: OrderChange) -> int:
@@ -115,25 +172,34 @@ def _visit_key(before: Order | None, visit_key: int, change: OrderChange) -> int
 
 
 def _differences(person: patients.KnownPatient) -> tuple[str, ...]:
+    merged = (MERGED_NUMBER,) if person.merged else ()
     if not person.differs:
-        return ()
+        return merged
     return (
+        *merged,
         "demographics differ from the known patient and were not taken over (ADT is the authority): "
         + ", ".join(sorted(person.differs)),
     )
 
 
-def _status_facts(before: Order | None, after: Order) -> tuple[Fact, ...]:
-    """What the order as a whole became through a cancellation or discontinuation of its last open steps."""
+_ENDS = {
+    OrderStatus.DISCONTINUED: FactKind.ORDER_DISCONTINUED,
+    OrderStatus.COMPLETED: FactKind.ORDER_COMPLETED,
+}
+
+
+def status_facts(before: Order | None, after: Order) -> tuple[Fact, ...]:
+    """What the order as a whole became when a message ended its last open steps."""
     if before is None:
         return ()
     was, now = (order_status(s.status for s in o.steps) for o in (before, after))
-    if was is now or now is not OrderStatus.DISCONTINUED:
+    if was is now or now not in _ENDS:
         return ()
-    return (Fact(FactKind.ORDER_DISCONTINUED, {"by": "order message"}),)
+    return (Fact(_ENDS[now], {"by": "order message", "inferred": now is OrderStatus.COMPLETED}),)
 
 
-def _about(order: Order, journal_key: int) -> About:
+def about_order(order: Order, journal_key: int) -> About:
+    """What facts about an order are about."""
     steps = {
         (p.study_instance_uid, s.scheduled_procedure_step_id): s.key
         for p in order.procedures

@@ -42,7 +42,7 @@ def load(connection: Connection, key: int) -> Patient:
     while row.merged_into is not None:
         row = connection.execute(_BY_KEY, {"key": row.merged_into}).one()
     identifiers = tuple(Identifier(r.value, r.issuer) for r in connection.execute(_IDENTIFIERS, {"key": row.id}))
-    return Patient(identifiers, row.attributes, row.id)
+    return Patient(identifiers, row.attributes, row.id, row.stated or {})
 
 
 def save(connection: Connection, person: Patient, at: datetime) -> int:
@@ -50,6 +50,7 @@ def save(connection: Connection, person: Patient, at: datetime) -> int:
     values = {
         "attributes": dict(person.attributes),
         "name_folded": fold_name(text(person.attributes, "PatientName")),
+        "stated": dict(person.stated),
         "updated_at": at,
     }
     if person.key is None:
@@ -85,7 +86,7 @@ def load_visit(connection: Connection, key: int) -> Visit:
 
 def save_visit(connection: Connection, stay: Visit, patient_key: int, at: datetime) -> int:
     """Insert or update ``stay``; answers its key."""
-    values = {"attributes": dict(stay.attributes), "updated_at": at}
+    values = {"attributes": dict(stay.attributes), "stated": dict(stay.stated), "updated_at": at}
     if stay.key is not None:
         connection.execute(update(visit).where(visit.c.id == bindparam("key_")), {**values, "key_": stay.key})
         return stay.key
@@ -94,4 +95,4 @@ def save_visit(connection: Connection, stay: Visit, patient_key: int, at: dateti
 
 
 def _visit(row: Row[tuple[object, ...]]) -> Visit:
-    return Visit(Identifier(row.admission_id, row.issuer), row.attributes, row.id)
+    return Visit(Identifier(row.admission_id, row.issuer), row.attributes, row.id, row.stated or {})

@@ -58,6 +58,8 @@ patient = Table(
     Column("attributes", _Json, nullable=False),
     _text("name_folded", index=True),
     _refers("merged_into", "patient", nullable=True),
+    # when each value was stated, by path (domain.stating); NULL: by orders only, or never noted
+    Column("stated", JSON),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
@@ -81,6 +83,7 @@ visit = Table(
     _text("admission_id"),
     _text("issuer"),
     Column("attributes", _Json, nullable=False),
+    Column("stated", JSON),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("patient_id", "admission_id", "issuer"),
 )
@@ -104,6 +107,7 @@ imaging_service_request = Table(
     Column("attributes", _Json, nullable=False),
     # when the sender says the newest applied change happened (late messages must not overwrite newer data)
     Column("occurred_at", UtcDateTime),
+    Column("stated", JSON),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False, server_default=text("0")),
@@ -384,3 +388,6 @@ number_sequence = Table(
     Column("name", String(32), primary_key=True),
     Column("value", _Key, nullable=False),
 )
+
+# the tables of intake belong to the same schema, and need what is defined above
+import broker.store.intake_tables  # noqa: E402, F401
