@@ -1,6 +1,7 @@
 """The parts of a running broker, made from the settings: one function each."""
 
 import socket
+import ssl
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ from broker.intake.order_parts import Site as IntakeSite
 from broker.intake.rules import SenderMapping
 from broker.intake.senders import Sender, Senders
 from broker.intake.stations import USUAL_STATIONS, DefaultStations
+from broker.intake.tls import TlsConfig, server_context
 from broker.jobs import JobConfig
 from broker.services.context import Context
 from broker.services.devices import DeviceLog
@@ -74,7 +76,7 @@ def make_sender(settings: Settings, sender: SenderSettings) -> Sender:
     return Sender(
         sender.name, sender.application, sender.facility, sender.mapping or settings.intake.mapping,
         sender.charset or None, sender.charset_fallback or None,
-        ZoneInfo(sender.timezone) if sender.timezone else None,
+        ZoneInfo(sender.timezone) if sender.timezone else None, sender.port, sender.certificate,
     )  # fmt: skip
 
 
@@ -86,12 +88,22 @@ def make_intake(settings: Settings, context: Context) -> IntakeListener:
     config = IntakeConfig(
         host=intake.host, port=intake.port, max_connections=intake.max_connections,
         max_frame=intake.max_frame_kib * 1024, idle_timeout=intake.idle_timeout or None,
+        ssl_context=_intake_tls(settings),
+        extra_ports=tuple(sorted({s.port for s in settings.senders if s.port} - {intake.port})),
         handler=HandlerConfig(
             senders, tuple(intake.processing_ids), intake.receiving_application, intake.receiving_facility,
             timedelta(days=intake.duplicates_days), intake.unknown_control,
         ),
     )  # fmt: skip
     return IntakeListener(config, context, load_mappings(settings), intake_site(settings))
+
+
+def _intake_tls(settings: Settings) -> ssl.SSLContext | None:
+    intake = settings.intake
+    if not intake.tls_certificate:
+        return None
+    client_ca = Path(intake.tls_client_ca) if intake.tls_client_ca else None
+    return server_context(TlsConfig(Path(intake.tls_certificate), Path(intake.tls_key), client_ca))
 
 
 def make_destination(settings: Settings, destination: DestinationSettings) -> Destination:

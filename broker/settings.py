@@ -66,6 +66,9 @@ class IntakeSettings(_Section):
     max_connections: int = Field(500, ge=1)
     max_frame_kib: int = Field(10240, ge=16)
     idle_timeout: float = Field(0, ge=0)
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
     mapping: str = "ihe-swf"
     mappings_dir: str = ""
     procedures: str = ""
@@ -150,6 +153,8 @@ class SenderSettings(_Section):
     name: Name
     application: str = ""
     facility: str = ""
+    port: Port = 0
+    certificate: str = ""
     mapping: str = ""
     charset: str = ""
     charset_fallback: str = ""

@@ -18,7 +18,7 @@ from broker.intake.answers import error_of, internal_error
 from broker.intake.environment import Environment
 from broker.intake.order_parts import Site
 from broker.intake.rules import SenderMapping
-from broker.intake.senders import Sender, Senders
+from broker.intake.senders import Arrival, Sender, Senders
 from broker.intake.translate import require_supported, translate
 from broker.intake.translation import Translation
 from broker.services import journal
@@ -71,17 +71,21 @@ class MessageHandler:
         self._mappings = mappings
         self._site = site or Site()
 
-    def answer(self, raw: bytes, peer: str) -> bytes | None:
-        """The acknowledgement of a message or batch; b"" when the sender wants none; None: close without an answer."""
+    def answer(self, raw: bytes, arrival: Arrival | str) -> bytes | None:
+        """The acknowledgement of a message or batch; b"" when the sender wants none; None: close without an answer.
+
+        ``arrival`` is how it came in, or just a name for the peer.
+        """
+        peer = Arrival(arrival) if isinstance(arrival, str) else arrival
         try:
             if batch.is_batch(raw):
                 return self._answer_batch(raw, peer)
             return self._answer_message(raw, peer)
         except Unavailable:
-            _log.warning("message from %s not answered: the database is away", peer)
+            _log.warning("message from %s not answered: the database is away", peer.peer)
             return None
 
-    def _answer_batch(self, raw: bytes, peer: str) -> bytes | None:
+    def _answer_batch(self, raw: bytes, peer: Arrival) -> bytes | None:
         try:
             file = batch.split(raw)
         except UnreadableMessage as error:
@@ -96,7 +100,7 @@ class MessageHandler:
                 answers[-1].append(answer)
         return batch.acknowledge_batch(file, answers)
 
-    def _answer_message(self, raw: bytes, peer: str) -> bytes | None:
+    def _answer_message(self, raw: bytes, peer: Arrival) -> bytes | None:
         exchange = self._exchange(raw, peer)
         try:
             return self._process(exchange)
@@ -110,26 +114,27 @@ class MessageHandler:
             raise Unavailable("the message could not be stored now") from error
         except Exception as error:  # noqa: BLE001 - the edge of the thread: a fault must not take the connection along
             # the type only: the text of a foreign exception may hold what the message says
-            _log.error("message %s of %s failed: %s", exchange.received.control_id, peer, type(error).__name__)
+            _log.error("message %s of %s failed: %s", exchange.received.control_id, peer.peer, type(error).__name__)
             return self._refuse(exchange, [internal_error()], outcome="failed")
 
-    def _exchange(self, raw: bytes, peer: str) -> _Exchange:
+    def _exchange(self, raw: bytes, peer: Arrival) -> _Exchange:
         try:
             header = read_header(raw)
         except UnreadableMessage:
             header = Header()
-        sender = self._config.senders.identify(_text(header.part(3) or header.part(3, 2)), _text(header.part(4)))
+        application, facility = _text(header.part(3) or header.part(3, 2)), _text(header.part(4))
+        sender = self._config.senders.identify(application, facility, peer)
         kind = "^".join(part for part in (header.message_type, header.trigger) if part)
         name = sender.name if sender else _text(header.part(3)) or "unknown"
         received = ReceivedMessage(
-            name, peer, _text(header.control_id)[:200], _text(kind)[:40], raw, self._context.clock()
+            name, peer.peer, _text(header.control_id)[:200], _text(kind)[:40], raw, self._context.clock()
         )
         return _Exchange(received, header, time.perf_counter(), sender)
 
     def _process(self, exchange: _Exchange) -> bytes:
         sender, received = exchange.sender, exchange.received
         if sender is None:
-            text = "this sender is not known here; register it as a sender (MSH-3, MSH-4)"
+            text = "this sender is not known here; register it as a sender (MSH-3, MSH-4, port or certificate)"
             raise ContentError(text, error_code="103", location=Location("MSH", 1, 3), ack_code=AckCode.AR)
         message = parse(received.raw, charset_override=sender.charset, charset_fallback=sender.charset_fallback)
         exchange.header = Header.of(message)

@@ -68,9 +68,13 @@ class Reader:
         return evaluate(rules, scope, self.env, creating=self.creating)
 
     def procedure(self, group: OrderGroup) -> ProcedurePart | None:
-        """The procedure of a group; None when it has neither OBR nor IPC nor ZDS."""
+        """The procedure of a group; None when it has neither OBR nor IPC nor ZDS.
+
+        An appointment without services (AIS) has no segments of its own: its time is the order's.
+        """
         scopes = group.step_scopes()
-        if not any(segment.name in ("OBR", "IPC", "ZDS", "AIS") for segment in group.segments):
+        spoken = ("OBR", "IPC", "ZDS", "AIS")
+        if group.segments and not any(segment.name in spoken for segment in group.segments):
             return None
         mapped = self.level(Level.PROCEDURE, scopes[0])
         steps = [StepPart(self.level(Level.STEP, scope)) for scope in scopes]
