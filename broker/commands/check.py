@@ -71,7 +71,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     kind = settings.database_url.partition(":")[0].partition("+")[0]
     try:
         present, newest = migrate.revision(settings.database_url)
-    except Unavailable:
+    except (Unavailable, OSError):  # OSError: SQLite's folder is not there and cannot be made
         yield Finding(Grade.ERROR, "database", f"{kind} cannot be reached; check database.url and that it runs")
         return
     if present == newest:

@@ -32,7 +32,10 @@ def backup(
     with opened(config) as context:
         if not context.database.is_sqlite:
             raise Failure("the database is PostgreSQL; use pg_dump, which copies it while the broker runs")
-        size = store_backup.copy(context.database, file)
+        try:
+            size = store_backup.copy(context.database, file)
+        except OSError as error:
+            raise Failure(str(error)) from None
     typer.echo(f"{file}: {size} bytes")
 
 

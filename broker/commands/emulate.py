@@ -23,6 +23,7 @@ from broker.emulators.orders import EXAMS, InventedOrder
 from broker.emulators.people import invent
 from broker.emulators.ris import Ris, RisConfig, StatusListener, StatusReceived
 from broker.settings import Settings
+from hl7.client import ConnectionFailed
 
 app = typer.Typer(help="Emulated peers: a RIS, a modality.", no_args_is_help=True)
 
@@ -120,7 +121,10 @@ def _send(peer: Ris, order: InventedOrder, misbehave: str, host: str, port: int)
         shown = answers.decode("utf-8", "replace").strip("\x0b\x1c\r").replace("\r", "\n  ")
         typer.echo(f"{misbehave}: {shown or 'no answer'}")
         return
-    typer.echo(f"order {order.accession_number} for {order.station}: {describe(peer.place(order))}")
+    outcome = peer.place(order)
+    typer.echo(f"order {order.accession_number} for {order.station}: {describe(outcome)}")
+    if isinstance(outcome, ConnectionFailed):
+        raise Failure(f"{host}:{port} cannot be reached")
 
 
 def _told(status: StatusReceived) -> None:

@@ -146,7 +146,10 @@ def _write(
         return before, _differences(person)
     moments = [moment for moment in (change.occurred_at, order.occurred_at) if moment is not None]
     saved = store.save(connection, replace(order, occurred_at=max(moments, default=None)), before, at)
-    items.refresh(connection, context, _key(saved))
+    if saved.visit_key == person.visit_key:
+        items.write(connection, context, person.patient, person.visit, saved)
+    else:
+        items.refresh(connection, context, _key(saved))
     for request_key in store.of_patient(connection, person.patient_key) if person.changed else []:
         if request_key != saved.key:
             items.refresh(connection, context, request_key)
@@ -157,8 +160,8 @@ def _person(
     connection: Connection, context: Context, before: Order | None, change: OrderChange, sender: str
 ) -> patients.KnownPatient:
     """Whom the order is for: the patient it has when the message names none."""
-    if before is not None and before.patient_key is not None and not change.patient.identifiers:
-        return patients.KnownPatient(before.patient_key, before.visit_key or 0)
+    if before is not None and before.patient_key and before.visit_key and not change.patient.identifiers:
+        return patients.known(connection, before.patient_key, before.visit_key)
     stating = patients.Stating(sender, change.occurred_at)
     update = context.site.orders_update_patients
     return patients.ensure(connection, change.patient, change.visit, context.clock(), stating, update=update)

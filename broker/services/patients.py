@@ -20,6 +20,8 @@ from broker.store.database import Connection
 class KnownPatient:
     """A patient and visit as they are stored now; ``changed`` names the keywords an update altered."""
 
+    patient: Patient
+    visit: Visit
     patient_key: int
     visit_key: int
     changed: tuple[str, ...] = ()
@@ -27,6 +29,9 @@ class KnownPatient:
     differs: tuple[str, ...] = ()
     #: the message names an identifier that was merged into this patient
     merged: bool = False
+
+
+_NO_VISIT = Visit(Identifier(""), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,14 @@ def ensure(
     (HL7 inbound reference 6.4: ADT is the authority for demographics, an order only fills gaps.)
     """
     person = ensure_patient(connection, change, at, stating, update=update)
-    return replace(person, visit_key=_save_visit(connection, person.patient_key, visit, at, stating))
+    stay, visit_key = _save_visit(connection, person.patient_key, visit, at, stating)
+    return replace(person, visit=stay, visit_key=visit_key)
+
+
+def known(connection: Connection, patient_key: int, visit_key: int) -> KnownPatient:
+    """The patient and visit that an order has, for messages that name none."""
+    stay = patients.load_visit(connection, visit_key)
+    return KnownPatient(patients.load(connection, patient_key), stay, patient_key, visit_key)
 
 
 def ensure_patient(
@@ -62,9 +74,10 @@ def ensure_patient(
     wanted, taken = _without_taken(connection, present, _merged(present, change, stating, update=update))
     changed = tuple(difference(present.attributes, wanted.attributes)) if present else ()
     key = present.key if present == wanted and present.key is not None else patients.save(connection, wanted, at)
+    stored = replace(wanted, key=key)
     merged = present is not None and change.identifiers[0] not in present.identifiers
     differs = taken if update or present is None else (*_unlike(present, change), *taken)
-    return KnownPatient(key, 0, changed, differs, merged)
+    return KnownPatient(stored, _NO_VISIT, key, 0, changed, differs, merged)
 
 
 def update(
@@ -74,8 +87,7 @@ def update(
     known = _find(connection, wanted.patient)
     stating = Stating(actor.name, wanted.occurred_at)
     person = ensure(connection, wanted.patient, wanted.visit, context.clock(), stating, update=True)
-    stay = patients.load_visit(connection, person.visit_key)
-    data = {"changed": sorted(person.changed), "created": known is None, "visit": bool(stay.admission.value)}
+    data = {"changed": sorted(person.changed), "created": known is None, "visit": bool(person.visit.admission.value)}
     show(connection, context, actor, person.patient_key, Fact(FactKind.PATIENT_UPDATED, data), journal_key)
     return person
 
@@ -132,7 +144,9 @@ def _without_taken(connection: Connection, present: Patient | None, wanted: Pati
     return replace(wanted, identifiers=free), taken
 
 
-def _save_visit(connection: Connection, patient_key: int, change: VisitChange, at: datetime, stating: Stating) -> int:
+def _save_visit(
+    connection: Connection, patient_key: int, change: VisitChange, at: datetime, stating: Stating
+) -> tuple[Visit, int]:
     present = patients.find_visit(connection, patient_key, change.admission)
     known = present.stated if present is not None else {}
     ledger = stating.ledger(known, new=present is None)
@@ -141,5 +155,6 @@ def _save_visit(connection: Connection, patient_key: int, change: VisitChange, a
     key = present.key if present is not None else None
     wanted = Visit(change.admission or Identifier(""), attributes, key, ledger.known)
     if wanted == present and key is not None:
-        return key
-    return patients.save_visit(connection, wanted, patient_key, at)
+        return wanted, key
+    key = patients.save_visit(connection, wanted, patient_key, at)
+    return replace(wanted, key=key), key

@@ -33,9 +33,9 @@ def listen(host: str, port: int, *, backlog: int, reuse_port: bool, send_buffer:
         listener.bind(address)
         listener.listen(backlog)
         listener.setblocking(False)
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise OSError(error.errno, f"{host}:{port}: {error.strerror}") from None
     return listener
 
 
