@@ -11,6 +11,7 @@ from broker.commands import (
     check,
     db,
     demo,
+    destinations,
     emulate,
     messages,
     mpps,
@@ -42,6 +43,7 @@ app.add_typer(messages.app, name="messages", rich_help_panel="Work")
 app.add_typer(worklist.app, name="worklist", rich_help_panel="Work")
 app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
 app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
+app.add_typer(destinations.app, name="destinations", rich_help_panel="Work")
 app.add_typer(users.app, name="users", rich_help_panel="Work")
 app.add_typer(emulate.app, name="emulate", rich_help_panel="Peers")
 

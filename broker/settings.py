@@ -9,20 +9,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Seconds = Annotated[float, Field(gt=0)]
+from broker.destination_settings import DestinationSettings
+from broker.settings_types import AeTitle, Name, Port, Seconds
+from broker.settings_types import Section as _Section
+
 Shown = Literal["SCHEDULED", "ARRIVED", "READY", "STARTED"]
-EventName = Literal[
-    "started", "completed", "discontinued", "returned", "placed", "changed", "canceled", "held", "released"
-]  # fmt: skip
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SiteSettings(_Section):
@@ -113,6 +106,7 @@ class DeliverySettings(_Section):
     ceiling: Seconds = 300
     answer_timeout: Seconds = 30
     connect_timeout: Seconds = 10
+    templates_dir: str = ""
 
 
 class WebSettings(_Section):
@@ -156,19 +150,6 @@ class DeviceSettings(_Section):
     stations: list[AeTitle] = Field(default_factory=list)
     charset: str = ""
     limit: int = Field(0, ge=0)
-
-
-class DestinationSettings(_Section):
-    """A system that is told what happened."""
-
-    name: Name
-    kind: Literal["hl7"]
-    host: str
-    port: Annotated[int, Field(ge=1, le=65535)]
-    events: tuple[EventName, ...] = ("started", "completed", "discontinued", "returned")
-    application: str = "RIS"
-    facility: str = ""
-    charset: str = "UNICODE UTF-8"
 
 
 class Settings(_Section):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from broker.domain.model import Actor, OrderChange, PatientChange, Source, VisitChange
-from broker.services import orders, patients
+from broker.services import forwarding, orders, patients
 from broker.services.context import Context
 from broker.store import journal
 from broker.store.database import Connection
@@ -98,6 +98,8 @@ def receive(
         if warnings:
             journal.set_changes(connection, key, {**entry.changes, "noticed": list(warnings)})
         keys = tuple(dict.fromkeys(one.request_key for one in applied if one.request_key is not None))
+        if changes:
+            forwarding.enqueue_message(connection, context, received.sender, key, keys)
         return Outcome(key, entry.outcome, acknowledgement, warnings, keys)
 
     return context.database.write(work)

@@ -16,6 +16,7 @@ from broker.domain.performing import PerformedDecision, check_instance_uid, deci
 from broker.domain.performing_checks import moment
 from broker.domain.performing_reasons import reason_of
 from broker.domain.states import PerformedStatus
+from broker.services import forwarding
 from broker.services import performed_effects as effects
 from broker.services.context import Context
 from broker.store import performed as store
@@ -98,7 +99,7 @@ def _create(
         _summary(decision.dataset),
     )  # fmt: skip
     key = store.create(connection, new, at)
-    store.add_message(connection, key, _received("N-CREATE", message, at))
+    message_key = store.add_message(connection, key, _received("N-CREATE", message, at))
     result = _result(message, decision)
     exam = effects.Exam(key, message.sop_instance_uid, decision.dataset, decision.status)
     links, unresolved = effects.link(connection, exam, references_of(decision.dataset), at)
@@ -108,6 +109,7 @@ def _create(
     actor = Actor(Source.DEVICE, message.calling_ae_title)
     begun = effects.Begun(tuple(links), unresolved)
     effects.follow(connection, context, actor, exam, effects.Happened(tuple(kinds), result.tolerated, begun), at)
+    forwarding.enqueue_performed(connection, context, FactKind.PERFORMED_STARTED, message_key, at)
     return result
 
 
@@ -134,11 +136,12 @@ def _set(connection: Connection, context: Context, message: PerformedMessage) ->
     at = context.clock()
     changed = replace(present, status=decision.status, dataset=decision.dataset, summary=_summary(decision.dataset))
     store.save(connection, changed, at)
-    store.add_message(connection, present.key, _received("N-SET", message, at))
+    message_key = store.add_message(connection, present.key, _received("N-SET", message, at))
     result = _result(message, decision)
     exam = effects.Exam(present.key, present.sop_instance_uid, decision.dataset, decision.status)
     actor = Actor(Source.DEVICE, message.calling_ae_title)
     effects.follow(connection, context, actor, exam, effects.Happened((_FACTS[decision.status],), result.tolerated), at)
+    forwarding.enqueue_performed(connection, context, _FACTS[decision.status], message_key, at)
     return result
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Update, bindparam, insert, select, updat
 from broker.domain.model import FactKind
 from broker.domain.notification_payload import PerformedSummary
 from broker.domain.notifications import Attempt, Notification, NotificationState
-from broker.store.tables import imaging_service_request, outbox_attempt, performed_procedure_step
+from broker.store.tables import destination_hold, imaging_service_request, outbox_attempt, performed_procedure_step
 from broker.store.tables import outbox_entry as entry
 
 PENDING = NotificationState.PENDING.value
@@ -30,11 +30,16 @@ _IS_HEAD = ~(
     .exists()
 )
 _FREE = entry.c.claimed_until.is_(None) | (entry.c.claimed_until < bindparam("now"))
+_HELD = (
+    select(destination_hold.c.destination)
+    .where(destination_hold.c.destination == entry.c.destination, destination_hold.c.after_entry < entry.c.id)
+    .exists()
+)
 _DUE = (
     select(entry)
     .where(
         entry.c.destination == bindparam("wanted"), entry.c.state == PENDING, entry.c.due_at <= bindparam("now"),
-        _FREE, _IS_HEAD,
+        _FREE, _IS_HEAD, ~_HELD,
     )
     .order_by(entry.c.due_at, entry.c.id)
     .limit(bindparam("most"))
@@ -46,6 +51,15 @@ _LOCK_ORDER = (
 )
 _PERFORMED = select(performed_procedure_step).where(performed_procedure_step.c.id == bindparam("key"))
 _INSERT_ATTEMPT = insert(outbox_attempt)
+_SUPERSEDE = (
+    update(entry)
+    .where(
+        entry.c.destination == bindparam("wanted"), entry.c.subject == bindparam("about"), entry.c.state == PENDING,
+        _FREE,
+    )
+    .values(state=NotificationState.SKIPPED.value, finished_at=bindparam("now"), last_error="a newer one replaced it")
+    .returning(entry.c.id)
+)  # fmt: skip
 
 
 def lock_order(connection: Connection, request_key: int) -> None:
@@ -59,6 +73,15 @@ def lock_order(connection: Connection, request_key: int) -> None:
 def add(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert entries; each row gives every column but the state, which is pending."""
     connection.execute(_INSERT, [{**row, "state": PENDING} for row in rows])
+
+
+def supersede(connection: Connection, destination: str, subject: str, at: datetime) -> list[int]:
+    """Skip what still waits for a destination about a subject and nobody is sending; answers the keys.
+
+    Parked entries stay: they wait for a person.
+    """
+    rows = connection.execute(_SUPERSEDE, {"wanted": destination, "about": subject, "now": at}).all()
+    return [int(row.id) for row in rows]
 
 
 def performed_summary(connection: Connection, performed_key: int) -> PerformedSummary:

@@ -69,6 +69,7 @@ _FIND = select(performed).where(performed.c.sop_instance_uid == bindparam("uid")
 _LAST = select(message).where(message.c.performed_id == bindparam("key")).order_by(message.c.id.desc()).limit(1)
 _INSERT = insert(performed).returning(performed.c.id)
 _UPDATE = update(performed).where(performed.c.id == bindparam("key"), performed.c.version == bindparam("known"))
+_INSERT_MESSAGE = insert(message).returning(message.c.id)
 _LINKED_STEPS = (
     select(link.c.step_id, procedure.c.request_id)
     .join(step, step.c.id == link.c.step_id)
@@ -110,14 +111,14 @@ def save(connection: Connection, changed: Performed, at: datetime) -> None:
         raise Conflict("the performed step was changed by another writer")
 
 
-def add_message(connection: Connection, performed_key: int, received: Received) -> None:
-    """Keep one request as received."""
+def add_message(connection: Connection, performed_key: int, received: Received) -> int:
+    """Keep one request as received; answers its key."""
     values = {
         "performed_id": performed_key, "service": received.service, "calling_ae_title": received.calling_ae_title,
         "transfer_syntax_uid": received.transfer_syntax_uid, "dataset": received.dataset,
         "received_at": received.received_at,
     }  # fmt: skip
-    connection.execute(insert(message), values)
+    return int(connection.execute(_INSERT_MESSAGE, values).one().id)
 
 
 def last_message(connection: Connection, performed_key: int) -> Received:

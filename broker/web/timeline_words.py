@@ -40,6 +40,7 @@ _FACTS: Mapping[FactKind, str] = {
     FactKind.PERFORMED_UNMATCHED: "{actor} reported an exam that belongs to no known order",
     FactKind.MISMATCH_FOUND: "{actor} named another patient than the order",
     FactKind.CANCELED_DURING_EXAM: "{actor} cancelled the order after the exam had begun",
+    FactKind.MESSAGE_APPLIED: "{actor} sent a message",
     FactKind.NOTIFICATION_DELIVERED: "{actor} was told",
     FactKind.NOTIFICATION_PARKED: "{actor} refused a notification",
 }
