@@ -128,12 +128,13 @@ def test_filters_choose_by_modality_and_sender(context: Context, start: Start) -
 def test_several_providers_get_each_request_and_a_dead_one_delays_nobody(context: Context, start: Start) -> None:
     used = replace(context, site=replace(context.site, destinations=(rule("one"), rule("two"))))
     with mpps_provider() as provider, socket.create_server(("127.0.0.1", 0)) as silent:
-        start(provider.port, silent.getsockname()[1], used=used, names=("one", "two"))
+        sender = start(provider.port, silent.getsockname()[1], used=used, names=("one", "two"))
         device = Peer(used)
         assert device.create().status == device.set().status == 0
         until(lambda: services(provider) == ["N-CREATE", "N-SET"])
         dead = outbox.list_notifications(used, outbox.Filter("two"))
         assert {e.state for e in dead} == {PENDING}
+        sender.stop(0.1)
 
 
 def test_after_an_outage_everything_comes_in_order(context: Context, start: Start) -> None:
@@ -215,19 +216,21 @@ def test_a_step_that_is_final_there_is_done_only_when_it_is_final_here(
 ) -> None:
     closed = (0x0110, 0xA710)
     with mpps_provider([0, *[closed] * 50]) as provider:
-        start(provider.port)
+        sender = start(provider.port)
         device = Peer(context)
         device.create()
         device.set(values=exams.final() if final else {"PerformedProcedureStepStatus": "IN PROGRESS"})
         until(lambda: states(context)[1] is DELIVERED or outbox.list_notifications(context)[0].attempts > 1)
+        sender.stop()
     assert states(context) == [DELIVERED, expected]
 
 
 def test_a_provider_with_another_name_is_a_matter_of_settings(context: Context, start: Start) -> None:
     with mpps_provider(called="SOMEBODY") as provider:
-        start(provider.port)
+        sender = start(provider.port)
         Peer(context).create()
         until(lambda: outbox.list_notifications(context)[0].attempts)
+        sender.stop()
     assert "association rejected" in outbox.list_notifications(context)[0].last_error
     assert states(context) == [PENDING]
 
