@@ -5,7 +5,7 @@ Must not: use our own HTTP code, so that it is a judge of it.
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
@@ -34,12 +34,17 @@ SILENT, HANG_UP, HALF = Say(0), Say(-1), Say(-2)
 
 
 class HttpReceiver:
-    """Listens at once; `script` is used up request by request, then `after` answers all others."""
+    """Listens at once; `script` is used up request by request, then `after`, or what `decide` says at that moment."""
 
-    def __init__(self, script: Iterable[Say] = (), after: Say = GOOD, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, script: Iterable[Say] = (), after: Say = GOOD, context: ssl.SSLContext | None = None,
+        decide: Callable[[], Say] | None = None,
+    ) -> None:  # fmt: skip
         self.received: list[Posted] = []
+        self.accepted: list[Posted] = []
+        self.refused: list[Posted] = []
+        self._decide = decide or (lambda: after)
         self._script = deque(script)
-        self._after = after
         self._closing = threading.Event()
         receiver = self
 
@@ -76,7 +81,8 @@ class HttpReceiver:
 
     def _answer(self, handler: BaseHTTPRequestHandler, posted: Posted) -> None:
         self.received.append(posted)
-        say = self._script.popleft() if self._script else self._after
+        say = self._script.popleft() if self._script else self._decide()
+        (self.accepted if 200 <= say.status < 300 else self.refused).append(posted)
         handler.close_connection = True
         if say.status == 0:
             self._closing.wait(20)
