@@ -2,7 +2,9 @@
 
 import socket
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from broker.delivery.sender import Sender as DeliverySender
@@ -29,9 +31,11 @@ from broker.services.devices import DeviceLog
 from broker.settings import SenderSettings, Settings
 from broker.shipped import config_folder
 from broker.web.config import WebConfig
-from broker.web.server import WebServer
 from hl7.errors import Hl7Error
 from hl7.parsing import parse
+
+if TYPE_CHECKING:
+    from broker.web.server import WebServer
 
 #: seconds; an idle time-out of 0 in the settings means none
 _NEVER = 10 * 365 * 86400.0
@@ -122,12 +126,15 @@ def readable_segments(raw: bytes) -> list[str]:
         return [line for line in raw.decode("latin-1").replace("\n", "\r").split("\r") if line]
 
 
-def make_web(settings: Settings, context: Context) -> WebServer:
+def make_web(settings: Settings, context: Context) -> "WebServer":
     """The board."""
+    from broker.web.server import WebServer  # the web framework takes half a second, which commands should not wait
+
     web = settings.web
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
+        version=version("worklist-broker"),
     )  # fmt: skip
     return WebServer(config, context)
 

@@ -1,5 +1,6 @@
 """Keeping the read model right: after anything about an order changed, its worklist items are composed anew."""
 
+from broker.domain.model import Order, Patient, Visit
 from broker.domain.worklist_item import WorklistItem, compose
 from broker.services.context import Context
 from broker.store import orders, patients, worklist_write
@@ -13,6 +14,11 @@ def refresh(connection: Connection, context: Context, request_key: int) -> list[
         raise RuntimeError("an order without patient or visit cannot be stored")
     patient = patients.load(connection, order.patient_key)
     visit = patients.load_visit(connection, order.visit_key)
+    return write(connection, context, patient, visit, order)
+
+
+def write(connection: Connection, context: Context, patient: Patient, visit: Visit, order: Order) -> list[WorklistItem]:
+    """``refresh`` for callers that hold the entities as they are stored now: nothing is read again."""
     now = context.clock()
     items = []
     for procedure in order.procedures:

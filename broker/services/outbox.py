@@ -58,13 +58,19 @@ def forward(connection: Connection, destinations: tuple[DestinationRule, ...], r
         store.add(connection, rows)
 
 
-def enqueue(connection: Connection, destinations: tuple[DestinationRule, ...], event_key: int, event: Event) -> None:
-    """One entry for every destination that wants ``event``; does nothing, at no cost, when none does."""
+def enqueue(
+    connection: Connection, destinations: tuple[DestinationRule, ...], event_key: int, event: Event,
+    subjects: Subjects | None = None,
+) -> None:  # fmt: skip
+    """One entry for every destination that wants ``event``; does nothing, at no cost, when none does.
+
+    ``subjects`` as in ``history.record``.
+    """
     if not any(event.kind in rule.events for rule in destinations):
         return
     if event.request_key is not None:
         store.lock_order(connection, event.request_key)
-    about = _subjects(connection, event)
+    about = subjects or _subjects(connection, event)
     sender = about.order.sender if about.order else ""
     wanting = [rule for rule in destinations if rule.wants(event.kind, modalities(about.order), sender)]
     if wanting:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, or_, select
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import update as sql_update
 
+from broker.store.prepared import Prepared
 from broker.store.tables import event
 from broker.store.tables import journal_entry as journal
 
@@ -55,13 +56,14 @@ class JournalFilter:
     limit: int = 50
 
 
-_INSERT = sql_insert(journal).returning(journal.c.id)
-_DUPLICATE = (
+_INSERT = Prepared(sql_insert(journal).returning(journal.c.id))
+_SET_CHANGES = Prepared(sql_update(journal).where(journal.c.id == bindparam("key")))
+_DUPLICATE = Prepared(
     select(journal.c.id, journal.c.acknowledgement)
     .where(
         journal.c.sender == bindparam("sender"), journal.c.control_id == bindparam("control_id"),
         journal.c.digest == bindparam("digest"), journal.c.received_at >= bindparam("since"),
-        journal.c.outcome.in_(SETTLED),
+        or_(*(journal.c.outcome == outcome for outcome in SETTLED)),
     )
     .order_by(journal.c.id)
     .limit(1)
@@ -77,12 +79,12 @@ def insert(connection: Connection, entry: JournalEntry) -> int:
         "error_code": entry.error_code, "error_location": entry.error_location, "error_text": entry.error_text,
         "acknowledgement": entry.acknowledgement, "changes": dict(entry.changes), "seconds": dict(entry.seconds),
     }  # fmt: skip
-    return int(connection.execute(_INSERT, values).one().id)
+    return int(_INSERT.one(connection, values).id)
 
 
 def set_changes(connection: Connection, key: int, changes: Mapping[str, object]) -> None:
     """Replace what an entry says it changed."""
-    connection.execute(sql_update(journal).where(journal.c.id == key).values(changes=dict(changes)))
+    _SET_CHANGES.run(connection, {"key": key, "changes": dict(changes)})
 
 
 def find_duplicate(
@@ -90,7 +92,7 @@ def find_duplicate(
 ) -> tuple[int, bytes] | None:
     """The first entry of the same message that was settled, as (key, answer sent); None when there is none."""
     values = {"sender": sender, "control_id": control_id, "digest": digest, "since": since}
-    row = connection.execute(_DUPLICATE, values).first()
+    row = _DUPLICATE.first(connection, values)
     return None if row is None else (int(row.id), row.acknowledgement or b"")
 
 

@@ -1,6 +1,7 @@
 """The worklist over DICOM: real associations, real databases, pynetdicom as the device."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -234,3 +235,11 @@ def test_unknown_devices_are_refused_when_the_site_says_so(database_url: str) ->
         assert known == {"CT1": True, "CT_1": False}
         assert devices.accept(running.context, "CT_1")
         assert not devices.accept(running.context, "CT_2")
+
+
+def test_a_database_that_is_away_is_told_and_nothing_breaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with provider(f"sqlite:///{tmp_path}/no/such/folder/broker.db") as running:
+        final = scu.find(running.peer(), PATIENT_NAME).final
+        assert (final.status, final.error_comment) == (0xA700, "database not reachable, repeat later")
+        running.log.flush()
+        until(lambda: "query records are lost" in caplog.text)
