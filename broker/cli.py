@@ -12,6 +12,7 @@ from broker.commands import (
     check,
     db,
     demo,
+    destinations,
     devices,
     docs,
     emulate,
@@ -49,6 +50,7 @@ app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
 app.add_typer(performed.app, name="performed", rich_help_panel="Work")
 app.add_typer(devices.app, name="devices", rich_help_panel="Work")
 app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
+app.add_typer(destinations.app, name="destinations", rich_help_panel="Work")
 app.add_typer(users.app, name="users", rich_help_panel="Work")
 app.add_typer(emulate.app, name="emulate", rich_help_panel="Peers")
 app.add_typer(docs.app, name="docs", rich_help_panel="Documentation")

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from broker.delivery.base import Destination, RetryPlan
-from broker.delivery.hl7 import Hl7Destination, Hl7DestinationConfig
-from broker.delivery.hl7_message import Profile
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
+from broker.destinations import make_destination, retry_plan
 from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
 from broker.dicom.device_checks import DeviceCheck, DeviceChecks, certificate, network
@@ -36,10 +34,9 @@ from broker.intake.stations import USUAL_STATIONS, DefaultStations
 from broker.jobs import JobConfig
 from broker.services.context import Context
 from broker.services.devices import DeviceLog
-from broker.settings import DestinationSettings, SenderSettings, Settings
+from broker.settings import SenderSettings, Settings
 from broker.shipped import config_folder
 from broker.web.config import WebConfig
-from hl7.client import Timeouts
 from hl7.errors import Hl7Error
 from hl7.parsing import parse
 
@@ -147,24 +144,15 @@ def _intake_tls(settings: Settings) -> ssl.SSLContext | None:
     )
 
 
-def make_destination(settings: Settings, destination: DestinationSettings) -> Destination:
-    """One receiver of notifications."""
-    delivery = settings.delivery
-    profile = Profile(
-        receiving_application=destination.application, receiving_facility=destination.facility,
-        charset=destination.charset, zone=ZoneInfo(settings.site.timezone),
-    )  # fmt: skip
-    timeouts = Timeouts(delivery.connect_timeout, delivery.answer_timeout, delivery.answer_timeout)
-    return Hl7Destination(Hl7DestinationConfig(destination.name, destination.host, destination.port, profile, timeouts))
-
-
 def make_delivery(settings: Settings, context: Context) -> DeliverySender:
-    """The senders of all destinations."""
-    delivery = settings.delivery
-    retry = RetryPlan(first=min(delivery.first_retry, delivery.ceiling), factor=2.0, ceiling=delivery.ceiling)
+    """The senders of all destinations.  Raises TemplateError or OSError."""
     owner = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
-    destinations = [make_destination(settings, d) for d in settings.destinations]
-    return DeliverySender(context, destinations, SenderConfig(owner, retry))
+    destinations = [make_destination(settings, d, context) for d in settings.destinations]
+    config = SenderConfig(
+        owner, retry_plan(settings), retries={d.name: retry_plan(settings, d) for d in settings.destinations},
+        rates={d.name: d.rate for d in settings.destinations if d.rate},
+    )  # fmt: skip
+    return DeliverySender(context, destinations, config)
 
 
 def make_registry(settings: Settings) -> DeviceRegistry:

@@ -10,23 +10,14 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from broker.destination_settings import DestinationSettings
 from broker.domain.performed_faults import DEFAULT_TOLERATED, Quirk
+from broker.settings_types import AeTitle, Name, Port, Seconds
+from broker.settings_types import Section as _Section
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Seconds = Annotated[float, Field(gt=0)]
 Shown = Literal["SCHEDULED", "ARRIVED", "READY", "STARTED"]
-EventName = Literal[
-    "started", "completed", "discontinued", "returned", "corrected", "placed", "changed", "canceled", "held",
-    "released", "reported",
-]  # fmt: skip
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _network(value: str) -> str:
@@ -166,6 +157,7 @@ class DeliverySettings(_Section):
     ceiling: Seconds = 300
     answer_timeout: Seconds = 30
     connect_timeout: Seconds = 10
+    templates_dir: str = ""
 
 
 class WebSettings(_Section):
@@ -216,19 +208,6 @@ class DeviceSettings(_Section):
     certificates: list[Annotated[str, AfterValidator(_certificate)]] = Field(default_factory=list)
     max_associations: int = Field(0, ge=0)
     tolerate: tuple[Quirk, ...] = ()
-
-
-class DestinationSettings(_Section):
-    """A system that is told what happened."""
-
-    name: Name
-    kind: Literal["hl7"]
-    host: str
-    port: Annotated[int, Field(ge=1, le=65535)]
-    events: tuple[EventName, ...] = ("started", "completed", "discontinued", "returned", "corrected")
-    application: str = "RIS"
-    facility: str = ""
-    charset: str = "UNICODE UTF-8"
 
 
 class Settings(_Section):

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from broker.destination_settings import KINDS
 from broker.settings import Settings, is_loopback
 
 ENVIRONMENT_PREFIX = "BROKER__"
@@ -149,11 +150,15 @@ def _validate(collected: _Collected) -> Settings | None:
 
 def _problem(error: Any, collected: _Collected) -> Problem:
     where: tuple[str | int, ...] = tuple(error["loc"])
+    if len(where) > 2 and where[0] == "destinations" and where[2] in KINDS:
+        where = (*where[:2], *where[3:])  # the kind that chose the class is no key
     source = "settings"
     for length in range(len(where), 0, -1):
         if where[:length] in collected.sources:
             source = collected.sources[where[:length]]
             break
+    if str(error["type"]).startswith("union_tag_"):
+        where = (*where, "kind")
     return Problem(source, _spell(where), _explain(error))
 
 
@@ -180,6 +185,10 @@ def _explain(error: Any) -> str:
     kind, context = str(error["type"]), error.get("ctx", {})
     if kind in _WORDS:
         return _WORDS[kind]
+    if kind == "union_tag_not_found":
+        return f"is required: one of {', '.join(map(repr, KINDS))}"
+    if kind == "union_tag_invalid":
+        return f"one of {', '.join(map(repr, KINDS))} is expected, not {context['tag']!r}"
     if kind == "literal_error":
         return f"one of {context['expected']} is expected, not {error['input']!r}"
     if kind == "string_pattern_mismatch":

@@ -1,10 +1,12 @@
 """From settings to what the rooms take: the site's rules and the context of use cases."""
 
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from broker.clock import now
+from broker.destination_settings import DestinationSettings, Hl7Destination, MppsDestination
 from broker.domain.model import FactKind
-from broker.domain.notifications import DestinationRule
+from broker.domain.notifications import DestinationRule, Forwards
 from broker.domain.performing import PerformedPolicy
 from broker.domain.performing_reasons import Consequence
 from broker.domain.scheduling import OrderPolicy
@@ -27,7 +29,31 @@ EVENTS = {
     "returned": FactKind.ORDER_RETURNED,
     "corrected": FactKind.ORDER_CORRECTED,
     "reported": FactKind.ORDER_REPORTED,
+    "patient_updated": FactKind.PATIENT_UPDATED,
+    "patient_merged": FactKind.PATIENT_MERGED,
+    "exam_started": FactKind.PERFORMED_STARTED,
+    "exam_updated": FactKind.PERFORMED_UPDATED,
+    "exam_completed": FactKind.PERFORMED_COMPLETED,
+    "exam_discontinued": FactKind.PERFORMED_DISCONTINUED,
+    "exam_unmatched": FactKind.PERFORMED_UNMATCHED,
 }
+
+
+def make_rule(destination: DestinationSettings) -> DestinationRule:
+    """What a destination of the settings wants to be told."""
+    common: dict[str, Any] = {
+        "name": destination.name,
+        "kind": destination.kind,
+        "modalities": frozenset(destination.modalities),
+        "senders": frozenset(destination.senders),
+    }
+    if isinstance(destination, MppsDestination):
+        not_from = frozenset({destination.ae_title, *destination.not_from})
+        return DestinationRule(**common, events=frozenset(), forwards=Forwards.PERFORMED, not_from=not_from)
+    if isinstance(destination, Hl7Destination) and destination.profile == "raw":
+        return DestinationRule(**common, events=frozenset(), forwards=Forwards.MESSAGES)
+    events = frozenset(EVENTS[event] for event in destination.events)
+    return DestinationRule(**common, events=events, latest_only=destination.latest_only)
 
 
 def make_site(settings: Settings) -> Site:
@@ -49,10 +75,7 @@ def make_site(settings: Settings) -> Site:
         accession_prefix=settings.site.accession_prefix,
         orders_update_patients=intake.orders_update_patients,
         shown=frozenset(StepStatus(s) for s in settings.worklist.shown),
-        destinations=tuple(
-            DestinationRule(name=d.name, kind=d.kind, events=frozenset(EVENTS[e] for e in d.events))
-            for d in settings.destinations
-        ),
+        destinations=tuple(make_rule(d) for d in settings.destinations),
     )
 
 

@@ -4,11 +4,14 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 import typer
 
 from broker import parts
 from broker.commands.common import ConfigOption
+from broker.destination_settings import DestinationSettings, Hl7Destination, MppsDestination, WebhookDestination
+from broker.destinations import problems
 from broker.dicom.tls import TlsError, server_context
 from broker.domain.errors import Unavailable
 from broker.intake.catalogue import CatalogueError, load_catalogue
@@ -161,12 +164,30 @@ def _destinations(settings: Settings) -> Iterator[Finding]:
     if not settings.destinations:
         yield Finding(Grade.WARNING, "destinations", "nobody is told about exams; add [[destinations]]")
     for destination in settings.destinations:
-        text = f"{destination.name}, {destination.host}:{destination.port}"
-        try:
-            socket.create_connection((destination.host, destination.port), timeout=3).close()
-        except OSError as error:
-            reason = error.strerror or "no answer"
-            text += f": {reason}; notifications will wait until it answers"
-            yield Finding(Grade.WARNING, "destination", text)
-        else:
-            yield Finding(Grade.OK, "destination", f"{text} answers")
+        found = list(problems(settings, destination))
+        yield from (Finding(Grade.ERROR, "destination", f"{destination.name}: {problem}") for problem in found)
+        if not found:
+            yield _reach(destination)
+
+
+def _reach(destination: DestinationSettings) -> Finding:
+    """Whether the receiver answers now; when not, notifications wait, so that is no error."""
+    where = _address(destination)
+    if where is None:
+        return Finding(Grade.OK, "destination", f"{destination.name}, {destination.kind}")
+    text = f"{destination.name}, {destination.kind}, {where[0]}:{where[1]}"
+    try:
+        socket.create_connection(where, timeout=3).close()
+    except OSError as error:
+        reason = error.strerror or "no answer"
+        return Finding(Grade.WARNING, "destination", f"{text}: {reason}; notifications will wait until it answers")
+    return Finding(Grade.OK, "destination", f"{text} answers")
+
+
+def _address(destination: DestinationSettings) -> tuple[str, int] | None:
+    if isinstance(destination, Hl7Destination | MppsDestination):
+        return destination.host, destination.port
+    if isinstance(destination, WebhookDestination):
+        parts = urlsplit(destination.url)
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    return None

@@ -13,9 +13,10 @@ from broker import log
 from broker.app import Broker, run
 from broker.commands.common import ConfigOption, read_settings
 from broker.commands.serve import announce, starting
+from broker.destination_settings import Hl7Destination
 from broker.emulators.day import Day, DayConfig
 from broker.emulators.ris import StatusListener, StatusReceived
-from broker.settings import DestinationSettings, DicomTlsSettings, Settings
+from broker.settings import DicomTlsSettings, Settings
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def demo(speed: SpeedOption = 30.0, seed: SeedOption = 1, config: ConfigOption =
 def demo_settings(settings: Settings, folder: Path, status_port: int) -> Settings:
     """``settings`` made harmless: a database of its own, loopback only, one destination, no listed peers."""
     here = {"host": "127.0.0.1", "unknown": "accept"}
-    ris = DestinationSettings(name="ris", kind="hl7", host="127.0.0.1", port=status_port)
+    ris = Hl7Destination(name="ris", kind="hl7", host="127.0.0.1", port=status_port)
     return settings.model_copy(
         update={
             "data_dir": folder,

@@ -4,12 +4,17 @@ from typing import Annotated
 
 import typer
 
-from broker.commands.common import ConfigOption, Failure, opened, table
+from broker.commands.common import ConfigOption, Failure, opened, read_settings, table
+from broker.delivery.base import CannotRender
+from broker.delivery.hl7_check import sample
+from broker.delivery.hl7_template_file import TemplateError
+from broker.destinations import make_destination, problems
 from broker.domain.errors import Refusal
 from broker.domain.model import Actor, Source
-from broker.domain.notifications import NotificationState
+from broker.domain.notifications import Notification, NotificationState
 from broker.services import outbox
 from broker.services.context import Context
+from broker.wiring import EVENTS
 
 app = typer.Typer(help="Notifications to other systems: see, retry, hold.", no_args_is_help=True)
 
@@ -68,6 +73,42 @@ def skip(key: KeyArgument, config: ConfigOption = None) -> None:
     """Never send a notification, so that the later ones of the same order go out."""
     with opened(config) as context:
         _try(context, key, "skip")
+
+
+@app.command()
+def preview(
+    destination: Annotated[str, typer.Option(help="Name of the destination.")],
+    key: Annotated[int | None, typer.Argument(metavar="[ID]", help="A notification; else an invented order.")] = None,
+    event: Annotated[str, typer.Option(help="For an invented order: what happened, e.g. completed.")] = "started",
+    config: ConfigOption = None,
+) -> None:
+    """Show what a destination would be sent, by its template as it is now; nothing is sent."""
+    settings = read_settings(config)
+    wanted = next((d for d in settings.destinations if d.name == destination), None)
+    if wanted is None:
+        known = ", ".join(d.name for d in settings.destinations) or "none"
+        raise Failure(f"there is no destination {destination!r} in the settings; known are: {known}")
+    if event not in EVENTS:
+        raise Failure(f"there is no event {event!r}; known are: {', '.join(EVENTS)}")
+    found = list(problems(settings, wanted))
+    with opened(config) as context:
+        try:
+            shown = _chosen(context, key) if key is not None else sample(EVENTS[event], destination)
+            text = make_destination(settings, wanted, context).preview(shown)
+        except (TemplateError, OSError):
+            raise Failure("\n".join(found)) from None
+        except (CannotRender, Refusal) as error:
+            raise Failure(str(error)) from None
+    typer.echo(text)
+    for problem in found:
+        typer.echo(f"warning: {problem}", err=True)
+
+
+def _chosen(context: Context, key: int) -> Notification:
+    found = outbox.find(context, key)
+    if found is None:
+        raise Failure(f"there is no notification {key}; see: broker notifications list")
+    return found
 
 
 def _try(context: Context, key: int, what: str) -> None:

@@ -11,6 +11,10 @@ from typing import Protocol
 from broker.domain.notifications import Notification, Outcome
 
 
+class CannotRender(Exception):
+    """A notification cannot be written for its destination; the text says why, without contents."""
+
+
 class Destination(Protocol):
     """One receiver.  Used by one thread at a time, except ``interrupt``."""
 
@@ -24,6 +28,9 @@ class Destination(Protocol):
 
     def deliver(self, notification: Notification) -> Outcome:
         """Deliver once.  Failures are outcomes; an exception is a fault of the program."""
+
+    def preview(self, notification: Notification) -> str:
+        """What ``deliver`` would send, for people to read; nothing is sent.  Raises CannotRender."""
 
     def close(self) -> None:
         """Drop what connects to the receiver; ``deliver`` connects anew."""

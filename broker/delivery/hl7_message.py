@@ -1,24 +1,23 @@
-"""The order status message ORM^O01 of HL7 2.3.1, rendered from a notification's payload.
+"""The order status message, rendered from a notification's payload by a template.
 
-Owns which payload value stands in which field.  Must not send, nor look anything up: the payload is the fact as it was,
-so every attempt gives the same bytes.  Layout as in the orders received: one ORC/OBR pair per step, ZDS per procedure.
+Owns the scope that templates see, and which steps are told.  Must not send, nor look anything up: the payload is the
+fact as it was, so every attempt gives the same bytes.
 """
 
-import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from itertools import groupby
 from typing import Any
 
-from broker.delivery.order_status import StatusCodes, codes_of
-from broker.domain.identifiers import valid_uid
+from broker.delivery.hl7_template import Each, Group, Scope, SegmentTemplate, Template, look_up
+from broker.delivery.hl7_template_file import DEFAULT_TEMPLATE, load_template
+from broker.delivery.hl7_values import Style
+from broker.delivery.order_status import codes_of
 from broker.domain.notifications import Notification
-from hl7.build import FieldValue, MessageBuilder, Repeated, RepetitionValue
+from hl7.build import MessageBuilder
 
 _Payload = Mapping[str, Any]
-_SEX = {"M": "M", "F": "F", "O": "O", "": "U"}
-#: DICOM component groups of a name and their HL7 representation codes (table 4000)
-_GROUPS = ("A", "I", "P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,7 @@ class Profile:
     receiving_facility: str = ""
     charset: str = "UNICODE UTF-8"
     zone: tzinfo = UTC
+    template: Template = field(default_factory=lambda: load_template(DEFAULT_TEMPLATE))
 
 
 def render(notification: Notification, profile: Profile, *, plain: bool = False) -> bytes:
@@ -38,163 +38,109 @@ def render(notification: Notification, profile: Profile, *, plain: bool = False)
 
     Raises ContentError when a value does not fit the partner's character set, KeyError for a fact without a message.
     """
-    codes = codes_of(notification)
-    payload = notification.payload
+    template = profile.template
     builder = MessageBuilder(
-        "ORM", "O01", version="2.3.1", charset=profile.charset, control_id=notification.message_id
+        template.message_type, template.trigger, version=template.version, charset=profile.charset,
+        control_id=notification.message_id,
     ).header(
         sending_application=profile.sending_application, sending_facility=profile.sending_facility,
         receiving_application=profile.receiving_application, receiving_facility=profile.receiving_facility,
         timestamp=notification.created_at.astimezone(profile.zone),
     )  # fmt: skip
-    for name, fields in _segments(payload, codes, profile, plain):
-        builder.segment(name, fields)
+    style = Style(plain, profile.zone)
+    for segment, scope in segments_of(notification, profile):
+        if not segment.when or look_up(scope, segment.when):
+            fields = {number: spec.value(scope, style) for number, spec in segment.fields.items()}
+            builder.segment(segment.name, {number: value for number, value in fields.items() if value is not None})
     return builder.to_bytes()
 
 
-_Segment = tuple[str, dict[int, FieldValue]]
+def segments_of(notification: Notification, profile: Profile) -> Iterator[tuple[SegmentTemplate, Scope]]:
+    """Every segment of the message in its place, with what its fields see."""
+    return _segments(profile.template, _scope(notification, profile))
 
 
-def _segments(payload: Any, codes: StatusCodes, profile: Profile, plain: bool) -> Iterator[_Segment]:
-    if payload["patient"]:
-        yield "PID", _pid(payload["patient"], plain)
-    if payload["visit"] and payload["visit"]["admission"]:
-        yield "PV1", {2: payload["visit"]["patient_class"] or "U", 19: _visit_number(payload["visit"]["admission"])}
-    number = 0
-    for procedure in payload["procedures"]:
-        for step in _told(payload, procedure):
-            number += 1
-            yield "ORC", _orc(payload, step, codes, profile, plain)
-            yield "OBR", _obr(payload, procedure, step, codes, profile, plain) | {1: number}
-        yield "ZDS", {1: (procedure["study_instance_uid"], profile.sending_application, "Application", "DICOM")}
+def _scope(notification: Notification, profile: Profile) -> dict[str, Any]:
+    """What a template may name in every segment: the payload, the event's codes, the broker's own name."""
+    payload: _Payload = notification.payload
+    codes = codes_of(notification, profile.template.codes)
+    performed = payload["performed"] or {}
+    reason = performed.get("discontinuation_code")
+    return {
+        "patient": payload["patient"], "visit": payload["visit"], "order": payload["order"],
+        "procedures": payload["procedures"], "performed": performed,
+        "event": {
+            "kind": notification.kind.value, "time": payload["occurred_at"],
+            "order_control": codes.order_control, "order_status": codes.order_status,
+            "result_status": codes.result_status,
+            # why the device discontinued (PS3.16 CID 9300)
+            "reason": (reason, "", "DCM") if reason else None,
+        },
+        "site": {"application": profile.sending_application, "facility": profile.sending_facility},
+    }  # fmt: skip
 
 
-def _told(payload: _Payload, procedure: _Payload) -> list[_Payload]:
+def _segments(template: Template, scope: dict[str, Any]) -> Iterator[tuple[SegmentTemplate, Scope]]:
+    """Every segment with what it sees; groups of procedures and steps that follow each other go per procedure."""
+    for per_message, together in groupby(template.groups, key=lambda group: group.each is Each.MESSAGE):
+        if per_message:
+            yield from ((segment, scope) for group in together for segment in group.segments)
+        else:
+            yield from _of_procedures(list(together), scope)
+
+
+def _of_procedures(groups: list[Group], scope: dict[str, Any]) -> Iterator[tuple[SegmentTemplate, Scope]]:
+    numbers: dict[Each, int] = {Each.PROCEDURE: 0, Each.STEP: 0}
+    for procedure in scope["procedures"]:
+        steps = _told(scope["procedures"], procedure)
+        numbers[Each.PROCEDURE] += 1
+        seen = {**scope, "procedure": procedure}
+        before = numbers[Each.STEP]
+        for group in groups:
+            if group.each is Each.PROCEDURE:
+                first = _step(seen, steps[0]) if steps else {}
+                own = {**seen, "step": first, "number": numbers[Each.PROCEDURE]}
+                yield from ((segment, own) for segment in group.segments)
+                continue
+            for position, step in enumerate(steps, before + 1):
+                own = {**seen, "step": _step(seen, step), "number": position}
+                yield from ((segment, own) for segment in group.segments)
+        numbers[Each.STEP] = before + len(steps)
+
+
+def _told(procedures: list[_Payload], procedure: _Payload) -> list[_Payload]:
     """Steps that were canceled before are not part of what happened, unless nothing else is left of the order."""
-    everything = [step for p in payload["procedures"] for step in p["steps"]]
+    everything = [step for p in procedures for step in p["steps"]]
     if all(step["status"] == "CANCELED" for step in everything):
         return list(procedure["steps"])
     return [step for step in procedure["steps"] if step["status"] != "CANCELED"]
 
 
-def _pid(patient: _Payload, plain: bool) -> dict[int, FieldValue]:
-    identifiers = [(i["value"], None, None, _authority(i["issuer"])) for i in patient["identifiers"] if i]
+def _step(scope: Scope, step: _Payload) -> dict[str, Any]:
+    stations = step["stations"]
     return {
-        3: Repeated(identifiers),
-        5: _name(patient["name"], plain),
-        7: patient["birth_date"],
-        8: _SEX.get(patient["sex"], "U"),
+        **step,
+        "start": _start(scope["performed"], step),
+        "service": _service(scope["procedure"], step),
+        "station": stations[0] if stations else "",
     }
 
 
-def _orc(payload: _Payload, step: _Payload, codes: StatusCodes, profile: Profile, plain: bool) -> dict[int, FieldValue]:
-    order = payload["order"]
-    return {
-        1: codes.order_control,
-        2: _number(order["placer"]),
-        3: _number(order["filler"]),
-        5: codes.order_status,
-        7: (None, None, None, _start(payload, step)),
-        9: _event_time(payload, profile),
-        12: _person(order["requesting_physician"], plain),
-        16: _reason(payload),
-    }
-
-
-def _obr(
-    payload: _Payload, procedure: _Payload, step: _Payload, codes: StatusCodes, profile: Profile, plain: bool
-) -> dict[int, FieldValue]:
-    order, performed = payload["order"], payload["performed"] or {}
-    return {
-        2: _number(order["placer"]),
-        3: _number(order["filler"]),
-        4: _service(procedure, step),
-        7: performed.get("started_at"),
-        8: performed.get("ended_at"),
-        16: _person(order["requesting_physician"], plain),
-        18: (order["accession"] or {}).get("value"),
-        19: procedure["requested_procedure_id"],
-        20: step["scheduled_procedure_step_id"],
-        22: _event_time(payload, profile),
-        24: step["modality"],
-        25: codes.result_status,
-        27: (None, None, None, _start(payload, step)),
-    }
-
-
-def _event_time(payload: _Payload, profile: Profile) -> str:
-    """When it happened (not when it is sent), at the site, with its offset."""
-    return datetime.fromisoformat(payload["occurred_at"]).astimezone(profile.zone).strftime("%Y%m%d%H%M%S%z")
-
-
-def _start(payload: _Payload, step: _Payload) -> str:
+def _start(performed: _Payload, step: _Payload) -> str:
     """The performed start once there is one, before it the scheduled start."""
-    performed = payload["performed"]
-    if performed and performed["started_at"]:
+    if performed.get("started_at"):
         return str(performed["started_at"])
     return f"{step['start_date']}{step['start_time'].partition('.')[0]}" if step["start_date"] else ""
 
 
-def _number(identifier: _Payload | None) -> RepetitionValue:
-    """An order number with its authority: EI ``value^namespace^universal ID^type``."""
-    return (identifier["value"], *_authority(identifier["issuer"])) if identifier else None
-
-
-def _visit_number(identifier: _Payload) -> RepetitionValue:
-    """CX: the authority is its fourth component."""
-    return (identifier["value"], None, None, _authority(identifier["issuer"]))
-
-
-def _authority(issuer: str) -> tuple[str | None, ...]:
-    """An HD: an issuer that is a UID is a universal ID, any other a namespace (HL7 2.3.1 section 2.8.20)."""
-    return (None, issuer, "ISO") if "." in issuer and valid_uid(issuer) else (issuer,)
-
-
-def _name(person_name: str, plain: bool) -> FieldValue:
-    """PN to XPN: one repetition per component group, prefix and suffix exchanged."""
-    groups = person_name.split("=")
-    if plain or len(groups) == 1:
-        return _group(groups[0], "", plain)
-    codes = dict(zip(_GROUPS, groups, strict=False))
-    return Repeated([_group(group, code, plain) for code, group in codes.items() if group])
-
-
-def _group(group: str, code: str, plain: bool) -> RepetitionValue:
-    family, given, middle, prefix, suffix = _parts(group, plain)
-    return (family, given, middle, suffix, prefix, None, None, code or None)
-
-
-def _person(person_name: str, plain: bool) -> FieldValue:
-    """PN to XCN without an ID: the alphabetic group only."""
-    if not person_name:
-        return None
-    family, given, middle, prefix, suffix = _parts(person_name.split("=", maxsplit=1)[0], plain)
-    return (None, family, given, middle, suffix, prefix)
-
-
-def _parts(group: str, plain: bool) -> list[str]:
-    text = _without_accents(group) if plain else group
-    return (text.split("^") + [""] * 5)[:5]
-
-
-def _without_accents(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).replace("ß", "ss")
-
-
-def _service(procedure: _Payload, step: _Payload) -> RepetitionValue:
+def _service(procedure: _Payload, step: _Payload) -> tuple[str, ...]:
     """OBR-4: the requested procedure's code, then the step's protocol code where it is another (IHE RAD TF-2 RAD-4)."""
     asked = _code(procedure["codes"][0]) if procedure["codes"] else ()
     protocol = _code(step["codes"][0]) if step["codes"] else ()
     if asked and protocol and asked != protocol:
         return (*asked, *protocol)
-    return asked or protocol or (None, procedure["description"] or step["description"])
+    return asked or protocol or ("", procedure["description"] or step["description"])
 
 
 def _code(code: _Payload) -> tuple[str, str, str]:
     return (code["value"], code["meaning"], code["scheme"])
-
-
-def _reason(payload: _Payload) -> RepetitionValue:
-    """Why the device discontinued (PS3.16 CID 9300)."""
-    code = (payload["performed"] or {}).get("discontinuation_code")
-    return (code, None, "DCM") if code else None

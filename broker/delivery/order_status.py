@@ -46,10 +46,10 @@ CORRECTED_CODES: Mapping[OrderStatus, StatusCodes] = {
 TOLD = frozenset({*STATUS_CODES, FactKind.ORDER_CORRECTED})
 
 
-def codes_of(notification: Notification) -> StatusCodes:
-    """The codes that tell this notification.  KeyError for a fact without a message."""
+def codes_of(notification: Notification, table: Mapping[FactKind, StatusCodes] = STATUS_CODES) -> StatusCodes:
+    """The codes that tell this notification, after ``table``.  KeyError for a fact without a message."""
     if notification.kind is not FactKind.ORDER_CORRECTED:
-        return STATUS_CODES[notification.kind]
+        return table[notification.kind]
     data = notification.payload["data"]
     if not isinstance(data, Mapping):
         raise KeyError("the payload of a correction has no data")

@@ -7,11 +7,12 @@ Owns leases, back-off and the breaker of each destination.  Must not know how a 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from broker.delivery.base import Destination, RetryPlan
+from broker.delivery.pacing import Breaker, Pace
 from broker.domain.errors import Unavailable
 from broker.domain.notifications import Notification, Outcome, Verdict
 from broker.services import delivering
@@ -39,6 +40,10 @@ class SenderConfig:
     batch: int = 16
     #: how long a lease outlasts the slowest delivery of one entry
     lease_margin: float = 30.0
+    #: the plans of destinations that have their own
+    retries: Mapping[str, RetryPlan] = field(default_factory=dict)
+    #: deliveries per second at most, by destination; one that is not named has no limit
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 class Sender:
@@ -80,7 +85,9 @@ class Worker:
         self._config = config
         lease = timedelta(seconds=destination.patience + config.lease_margin)
         self._claimant = Claimant(f"{config.owner}/{destination.name}", lease)
-        self._breaker = Breaker(config.retry)
+        self._retry = config.retries.get(destination.name, config.retry)
+        self._breaker = Breaker(self._retry)
+        self._pace = Pace(config.rates.get(destination.name))
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"sender-{destination.name}", daemon=True)
@@ -130,7 +137,9 @@ class Worker:
         """Deliver one batch; True when there may be more right now."""
         if not self._breaker.allows():
             return False
-        most = 1 if self._breaker.failures else self._config.batch
+        most = 1 if self._breaker.failures or self._pace.limited else self._config.batch
+        if self._stopping.wait(self._pace.delay()):
+            return False
         entries = delivering.claim(self._context, self._destination.name, self._claimant, most)
         claimed_at = time.monotonic()
         for position, entry in enumerate(entries):
@@ -150,6 +159,7 @@ class Worker:
 
     def _deliver(self, entry: Notification) -> None:
         began = time.monotonic()
+        self._pace.used()
         outcome = self._attempt(entry)
         milliseconds = round((time.monotonic() - began) * 1000)
         delay = timedelta(seconds=self._delay(entry, outcome))
@@ -170,9 +180,9 @@ class Worker:
     def _delay(self, entry: Notification, outcome: Outcome) -> float:
         """A destination that is away backs off as a whole; a message that is not accepted backs off by itself."""
         if outcome.verdict is Verdict.RETRY and not outcome.reachable:
-            return self._breaker.failed()
+            return self._breaker.failed(outcome.wait or 0.0)
         self._breaker.succeeded()
-        return self._config.retry.delay(entry.attempts + 1)
+        return max(self._retry.delay(entry.attempts + 1), outcome.wait or 0.0)
 
     def _persist(self, work: Callable[[], None]) -> None:
         """Run ``work`` until the database takes it or the sender stops; a lease that is lost meanwhile only causes a
@@ -186,32 +196,6 @@ class Worker:
                 _log.warning("destination %s: the database cannot be reached", self._destination.name)
                 if self._stopping.wait(min(0.1 * 2**failures, 5.0)):
                     return None
-
-
-class Breaker:
-    """Keeps a worker from a destination that does not answer until its back-off has passed (monotonic time)."""
-
-    def __init__(self, plan: RetryPlan, clock: Callable[[], float] = time.monotonic) -> None:
-        self._plan = plan
-        self._clock = clock
-        self._open_until = 0.0
-        self.failures = 0
-
-    def allows(self) -> bool:
-        """True when the destination may be tried."""
-        return self._clock() >= self._open_until
-
-    def failed(self) -> float:
-        """One more failure in a row; answers the seconds to wait."""
-        self.failures += 1
-        delay = self._plan.delay(self.failures)
-        self._open_until = self._clock() + delay
-        return delay
-
-    def succeeded(self) -> None:
-        """The destination answered."""
-        self.failures = 0
-        self._open_until = 0.0
 
 
 def _report(entry: Notification, outcome: Outcome, milliseconds: int) -> None:

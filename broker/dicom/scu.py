@@ -5,18 +5,20 @@ broker and no patient data beyond the call.
 """
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 
-from broker.dicom import library
+from broker.dicom import datasets, library
 from broker.dicom.plain import Plain, from_dataset, to_dataset
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -27,6 +29,9 @@ TRANSFER_SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 
 _SUCCESS = 0x0000
 _PENDING = (0xFF00, 0xFF01)
+#: stands for bytes that are sent in its place
+_PLACEHOLDER = Dataset()
+_PLACEHOLDER.PerformedProcedureStepStatus = "IN PROGRESS"
 _Send = Callable[[int], tuple[Dataset, Dataset | None]]
 
 
@@ -50,6 +55,10 @@ class NotOffered(ScuError):
     """The provider accepted the association but not the service asked for."""
 
 
+class UnreadableDataset(ScuError):
+    """What should be handed on is no data set that can be written in the provider's transfer syntax."""
+
+
 class NoAnswer(ScuError):
     """The association ended, or the time ran out, before the answer came."""
 
@@ -65,6 +74,19 @@ class Peer:
     connect_timeout: float = 10.0
     answer_timeout: float = 30.0
     transfer_syntaxes: tuple[str, ...] = TRANSFER_SYNTAXES
+    #: a transfer syntax proposed by itself before the others, so that a provider that knows it takes it
+    preferred_syntax: str = ""
+    ssl_context: ssl.SSLContext | None = None
+    #: the name its certificate must have; empty: the host
+    server_hostname: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A data set as received from somebody else."""
+
+    data: bytes
+    transfer_syntax_uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +123,12 @@ class Session:
         self._association = association
         self._commands = commands
         self._message_id = 0
+        self._instead: bytes | None = None
+        association.bind(evt.EVT_DIMSE_SENT, self._exchange_data)
+
+    def abort(self) -> None:
+        """From another thread: end the association; what waits for an answer gets NoAnswer."""
+        self._association.abort(block=False)
 
     def echo(self) -> Answer:
         """C-ECHO."""
@@ -132,6 +160,41 @@ class Session:
         """N-SET of a performed procedure step."""
         dataset = to_dataset(attributes)
         return self._answer(lambda n: self._association.send_n_set(dataset, MPPS, sop_instance_uid, n))
+
+    def create_encoded(self, encoded: Encoded, sop_instance_uid: str) -> Answer:
+        """N-CREATE with a data set as it was received, byte for byte when the provider takes its transfer syntax.
+
+        Raises UnreadableDataset when it has to be written in another transfer syntax and cannot be read.
+        """
+        with self._sending(encoded):
+            return self._answer(lambda n: self._association.send_n_create(_PLACEHOLDER, MPPS, sop_instance_uid, n))
+
+    def set_encoded(self, encoded: Encoded, sop_instance_uid: str) -> Answer:
+        """N-SET, as ``create_encoded``."""
+        with self._sending(encoded):
+            return self._answer(lambda n: self._association.send_n_set(_PLACEHOLDER, MPPS, sop_instance_uid, n))
+
+    @contextmanager
+    def _sending(self, encoded: Encoded) -> Iterator[None]:
+        accepted = self._association.accepted_contexts
+        agreed = next((str(c.transfer_syntax[0]) for c in accepted if c.abstract_syntax == MPPS), "")
+        data = encoded.data
+        if agreed and agreed != encoded.transfer_syntax_uid:
+            try:
+                decoded = datasets.decode(data, encoded.transfer_syntax_uid)
+                data = datasets.encode(decoded.dataset, agreed)
+            except datasets.DatasetError as error:
+                raise UnreadableDataset(f"cannot be written in {agreed}: {error}") from error
+        self._instead = data
+        try:
+            yield
+        finally:
+            self._instead = None
+
+    def _exchange_data(self, event: evt.Event) -> None:
+        """Put the bytes to be sent in the place of the placeholder, just before the message is cut into PDUs."""
+        if self._instead is not None:
+            event.message.data_set = BytesIO(self._instead)
 
     def get(self, sop_instance_uid: str, keywords: Sequence[str] = ()) -> Answer:
         """N-GET (MPPS Retrieve) of the named attributes, or of all."""
@@ -224,15 +287,17 @@ def _associate(peer: Peer, services: Sequence[str], commands: list[Dataset]) -> 
     ae = AE(ae_title=peer.calling_ae_title)
     ae.connection_timeout = peer.connect_timeout
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = peer.answer_timeout
-    for uid in services:
-        ae.add_requested_context(uid, list(peer.transfer_syntaxes))
+    offers = [[peer.preferred_syntax]] if peer.preferred_syntax else []
+    offers += [[uid for uid in peer.transfer_syntaxes if uid != peer.preferred_syntax]]
+    contexts = [build_context(uid, syntaxes) for uid in services for syntaxes in offers if syntaxes]
 
     def keep(event: evt.Event) -> None:
         commands[:] = [event.message.command_set]
 
     association = ae.associate(
-        peer.host, peer.port, ae_title=peer.called_ae_title,
+        peer.host, peer.port, contexts, ae_title=peer.called_ae_title,
         evt_handlers=[(evt.EVT_CONN_OPEN, _without_delay), (evt.EVT_DIMSE_RECV, keep)],
+        tls_args=(peer.ssl_context, peer.server_hostname or peer.host) if peer.ssl_context else None,
     )  # fmt: skip
     if association.is_established:
         return association

@@ -235,6 +235,8 @@ class FactKind(StrEnum):
     MISMATCH_FOUND = "alarm.mismatch"
     CANCELED_DURING_EXAM = "alarm.canceled_during_exam"
     LATE_EXAM = "alarm.late_exam"
+    #: kind of outbox entries that hand a message on; never a fact of the history
+    MESSAGE_APPLIED = "message.applied"
     NOTIFICATION_DELIVERED = "notification.delivered"
     NOTIFICATION_PARKED = "notification.parked"
 

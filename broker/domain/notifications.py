@@ -24,11 +24,23 @@ DEFAULT_EVENTS = frozenset(
 NEVER_NOTIFIED = frozenset({FactKind.NOTIFICATION_DELIVERED, FactKind.NOTIFICATION_PARKED})
 
 
+class Forwards(StrEnum):
+    """What a destination is handed on as received, in place of being told facts."""
+
+    #: HL7 messages that were applied
+    MESSAGES = "messages"
+    #: MPPS requests (IHE Performed Procedure Step Manager)
+    PERFORMED = "performed"
+
+
 @dataclass(frozen=True, slots=True)
 class DestinationRule:
     """What one destination wants to be told.  Empty ``modalities`` or ``senders`` means all.
 
-    Raises ValueError for a rule that asks for notifications of notifications.
+    ``senders`` are the systems that sent the order.  ``not_from`` are AE titles whose MPPS requests are not handed on
+    (the loop guard of a forwarding destination).  ``latest_only``: a newer fact replaces those of its order that still
+    wait.  A rule that ``forwards`` has no events.  Raises ValueError for a rule that asks for notifications of
+    notifications.
     """
 
     name: str
@@ -36,6 +48,9 @@ class DestinationRule:
     events: frozenset[FactKind] = DEFAULT_EVENTS
     modalities: frozenset[str] = frozenset()
     senders: frozenset[str] = frozenset()
+    forwards: Forwards | None = None
+    not_from: frozenset[str] = frozenset()
+    latest_only: bool = False
 
     def __post_init__(self) -> None:
         circular = self.events & NEVER_NOTIFIED
@@ -44,10 +59,12 @@ class DestinationRule:
 
     def wants(self, kind: FactKind, modalities: Collection[str], sender: str) -> bool:
         """True when a fact of ``kind`` on an order of ``sender`` with these ``modalities`` is for this destination."""
-        return (
-            kind in self.events
-            and (not self.modalities or not self.modalities.isdisjoint(modalities))
-            and (not self.senders or sender in self.senders)
+        return kind in self.events and self.concerns(modalities, sender)
+
+    def concerns(self, modalities: Collection[str], sender: str) -> bool:
+        """True when the filters let an order of ``sender`` with these ``modalities`` pass."""
+        return (not self.modalities or not self.modalities.isdisjoint(modalities)) and (
+            not self.senders or sender in self.senders
         )
 
 
@@ -105,6 +122,10 @@ class Outcome:
     reachable: bool = True
     #: what to say in the order's timeline: the status told, the answer's code
     summary: Mapping[str, str] = field(default_factory=dict)
+    #: seconds the receiver asks us to wait, when it says so
+    wait: float | None = None
+    #: the receiver wants no more at all: the destination is held until a person resumes it
+    disable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +138,28 @@ class Backlog:
     delivered: int
     oldest_waiting: datetime | None
     last_delivered: datetime | None
+
+
+class Holding(StrEnum):
+    """Why a destination is held."""
+
+    PAUSED = "paused"
+    #: what waited at that moment is sent, later entries wait
+    DRAINED = "drained"
+    #: the receiver asked for no more (HTTP 410)
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One held destination: entries with a key above ``after_entry`` wait until a person resumes it."""
+
+    destination: str
+    after_entry: int
+    how: Holding
+    reason: str
+    held_by: str
+    held_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from broker.domain.model import Actor, FactKind, Source
 from broker.domain.notifications import Attempt, Notification, NotificationState, Outcome, Verdict
+from broker.services import destinations
 from broker.services.context import Context
 from broker.store import events
 from broker.store import outbox as store
@@ -47,7 +48,13 @@ def settle(
     Delivered and parked become facts of the order's history; those facts are never notified themselves.
     """
     at = context.clock()
-    context.database.write(lambda c: _settle(c, claimant, entry, outcome, milliseconds, at, at + delay))
+
+    def work(connection: Connection) -> None:
+        _settle(connection, claimant, entry, outcome, milliseconds, at, at + delay)
+        if outcome.disable:
+            destinations.disable(connection, context, entry.destination, outcome.detail[:DETAIL_LENGTH])
+
+    context.database.write(work)
 
 
 def release(context: Context, claimant: Claimant, entries: list[Notification] | None = None) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from broker.domain.model import Actor, OrderChange, Source
 from broker.domain.requests import PatientMerge, PatientRename, PatientUnlink, PatientUpdate, ReportChange
-from broker.services import merging, orders, patients, progress, unmapped
+from broker.services import forwarding, merging, orders, patients, progress, unmapped
 from broker.services.context import Context
 from broker.store import journal
 from broker.store.database import Connection
@@ -102,6 +102,8 @@ def keep(connection: Connection, context: Context, entry: JournalEntry, changes:
     if warnings:
         journal.set_changes(connection, key, {**entry.changes, "noticed": list(warnings)})
     keys = tuple(dict.fromkeys(one.request_key for one in applied if one.request_key is not None))
+    if changes:
+        forwarding.enqueue_message(connection, context, entry.sender, key, keys)
     return Outcome(key, entry.outcome, entry.acknowledgement or b"", warnings, keys)
 
 

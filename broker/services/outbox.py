@@ -5,14 +5,15 @@ Claiming and settling, the senders' part, is in ``services.delivering``.
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
 from broker.domain.errors import Reason, Refusal
-from broker.domain.model import Actor
+from broker.domain.model import Actor, FactKind
 from broker.domain.notification_payload import Subjects, modalities, snapshot
-from broker.domain.notifications import Attempt, Backlog, DestinationRule, Notification, NotificationState
+from broker.domain.notifications import Attempt, Backlog, DestinationRule, Forwards, Notification, NotificationState
 from broker.services.context import Context
 from broker.store import orders, outbox_queries, patients
 from broker.store import outbox as store
@@ -20,6 +21,41 @@ from broker.store.database import Connection
 from broker.store.events import Event
 
 _WAITING = (NotificationState.PENDING, NotificationState.PARKED)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """Something received that forwarding destinations are handed on: what, where its bytes are kept, what it is about.
+
+    ``payload`` names the stored request and what filters ask; ``subject`` is what stays in order among itself.
+    """
+
+    forwards: Forwards
+    kind: FactKind
+    subject: str
+    payload: Mapping[str, object]
+    at: datetime
+    modalities: frozenset[str] = frozenset()
+    sender: str = ""
+    calling_ae_title: str = ""
+    request_key: int | None = None
+
+
+def forward(connection: Connection, destinations: tuple[DestinationRule, ...], received: ReceivedRequest) -> None:
+    """One entry for every destination that is handed on what was received; no cost when there is none."""
+    rows = [
+        {
+            "message_id": secrets.token_hex(10).upper(), "destination": rule.name, "subject": received.subject,
+            "kind": received.kind.value, "request_id": received.request_key, "event_id": None,
+            "payload": dict(received.payload), "due_at": received.at, "created_at": received.at,
+        }
+        for rule in destinations
+        if rule.forwards is received.forwards
+        and received.calling_ae_title not in rule.not_from
+        and rule.concerns(received.modalities, received.sender)
+    ]  # fmt: skip
+    if rows:
+        store.add(connection, rows)
 
 
 def enqueue(
@@ -40,8 +76,16 @@ def enqueue(
     sender = about.order.sender if about.order else ""
     wanting = [rule for rule in destinations if rule.wants(event.kind, modalities(about.order), sender)]
     if wanting:
+        for rule in wanting:
+            if rule.latest_only:
+                _supersede(connection, rule.name, subject_of(event), event.at)
         payload = snapshot(event.kind, event.at, event.data, about)
         store.add(connection, [_row(rule, event_key, event, payload) for rule in wanting])
+
+
+def _supersede(connection: Connection, destination: str, subject: str, at: datetime) -> None:
+    for key in store.supersede(connection, destination, subject, at):
+        store.add_attempt(connection, key, Attempt(at, "superseded", 0, "a newer one replaced it", None))
 
 
 def _subjects(connection: Connection, event: Event) -> Subjects:
@@ -89,6 +133,11 @@ def list_notifications(context: Context, wanted: Filter | None = None) -> list[N
     return context.database.read(
         lambda c: outbox_queries.list_entries(c, chosen.destination, chosen.state, chosen.request_key, chosen.limit)
     )
+
+
+def find(context: Context, key: int) -> Notification | None:
+    """One entry, or None."""
+    return context.database.read(lambda c: outbox_queries.load(c, key))
 
 
 def attempts(context: Context, key: int) -> list[Attempt]:

@@ -16,6 +16,7 @@ from broker.domain.performing import PerformedDecision, check_instance_uid, deci
 from broker.domain.performing_checks import moment
 from broker.domain.performing_reasons import reason_of
 from broker.domain.states import PerformedStatus
+from broker.services import forwarding
 from broker.services import performed_effects as effects
 from broker.services.context import Context
 from broker.store import corrections, tolerations, unmatched
@@ -99,7 +100,7 @@ def _create(
         _summary(decision.dataset),
     )  # fmt: skip
     key = store.create(connection, new, at)
-    store.add_message(connection, key, _received("N-CREATE", message, at))
+    message_key = store.add_message(connection, key, _received("N-CREATE", message, at))
     result = _result(message, decision)
     exam = effects.Exam(key, message.sop_instance_uid, decision.dataset, decision.status)
     references = references_of(decision.dataset)
@@ -113,6 +114,7 @@ def _create(
     begun = effects.Begun(tuple(links), unresolved)
     effects.follow(connection, context, actor, exam, effects.Happened(tuple(kinds), result.tolerated, begun), at)
     tolerations.count(connection, message.calling_ae_title, result.tolerated, at)
+    forwarding.enqueue_performed(connection, context, FactKind.PERFORMED_STARTED, message_key, at)
     return result
 
 
@@ -143,7 +145,7 @@ def _set(connection: Connection, context: Context, message: PerformedMessage) ->
     at = context.clock()
     changed = replace(present, status=decision.status, dataset=decision.dataset, summary=_summary(decision.dataset))
     store.save(connection, changed, at)
-    store.add_message(connection, present.key, _received("N-SET", message, at))
+    message_key = store.add_message(connection, present.key, _received("N-SET", message, at))
     result = _result(message, decision)
     exam = effects.Exam(present.key, present.sop_instance_uid, decision.dataset, decision.status)
     actor = Actor(Source.DEVICE, message.calling_ae_title)
@@ -154,6 +156,7 @@ def _set(connection: Connection, context: Context, message: PerformedMessage) ->
         kinds += (FactKind.CORRECTION_WITHDRAWN,)
     effects.follow(connection, context, actor, exam, effects.Happened(kinds, result.tolerated), at)
     tolerations.count(connection, message.calling_ae_title, result.tolerated, at)
+    forwarding.enqueue_performed(connection, context, _FACTS[decision.status], message_key, at)
     return result
 
 

@@ -14,7 +14,7 @@ from broker.domain.notification_payload import PerformedSummary
 from broker.domain.notifications import Attempt, Notification, NotificationState
 from broker.store.prepared import Prepared
 from broker.store.reconciliation_tables import performed_correction as correction
-from broker.store.tables import imaging_service_request, outbox_attempt, performed_procedure_step
+from broker.store.tables import destination_hold, imaging_service_request, outbox_attempt, performed_procedure_step
 from broker.store.tables import outbox_entry as entry
 
 PENDING = NotificationState.PENDING.value
@@ -32,11 +32,16 @@ _IS_HEAD = ~(
     .exists()
 )
 _FREE = entry.c.claimed_until.is_(None) | (entry.c.claimed_until < bindparam("now"))
+_HELD = (
+    select(destination_hold.c.destination)
+    .where(destination_hold.c.destination == entry.c.destination, destination_hold.c.after_entry < entry.c.id)
+    .exists()
+)
 _DUE_ENTRIES = (
     select(entry)
     .where(
         entry.c.destination == bindparam("wanted"), entry.c.state == PENDING, entry.c.due_at <= bindparam("now"),
-        _FREE, _IS_HEAD,
+        _FREE, _IS_HEAD, ~_HELD,
     )
     .order_by(entry.c.due_at, entry.c.id)
     .limit(bindparam("most"))
@@ -58,6 +63,15 @@ _PERFORMED = Prepared(
     .where(performed_procedure_step.c.id == bindparam("key"))
 )
 _INSERT_ATTEMPT = Prepared(insert(outbox_attempt))
+_SUPERSEDE = (
+    update(entry)
+    .where(
+        entry.c.destination == bindparam("wanted"), entry.c.subject == bindparam("about"), entry.c.state == PENDING,
+        _FREE,
+    )
+    .values(state=NotificationState.SKIPPED.value, finished_at=bindparam("now"), last_error="a newer one replaced it")
+    .returning(entry.c.id)
+)  # fmt: skip
 
 
 def lock_order(connection: Connection, request_key: int) -> None:
@@ -72,6 +86,15 @@ def lock_order(connection: Connection, request_key: int) -> None:
 def add(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert entries; each row gives every column but the state, which is pending."""
     _INSERT.many(connection, [{**row, "state": PENDING} for row in rows])
+
+
+def supersede(connection: Connection, destination: str, subject: str, at: datetime) -> list[int]:
+    """Skip what still waits for a destination about a subject and nobody is sending; answers the keys.
+
+    Parked entries stay: they wait for a person.
+    """
+    rows = connection.execute(_SUPERSEDE, {"wanted": destination, "about": subject, "now": at}).all()
+    return [int(row.id) for row in rows]
 
 
 def performed_summary(connection: Connection, performed_key: int) -> PerformedSummary:

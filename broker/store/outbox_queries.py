@@ -8,6 +8,7 @@ from broker.store.tables import outbox_attempt
 from broker.store.tables import outbox_entry as entry
 
 _ATTEMPTS = select(outbox_attempt).where(outbox_attempt.c.entry_id == bindparam("key")).order_by(outbox_attempt.c.id)
+_ONE = select(entry).where(entry.c.id == bindparam("key"))
 _STATE = select(entry.c.state).where(entry.c.id == bindparam("key"))
 _COUNTS = select(
     entry.c.destination,
@@ -35,6 +36,12 @@ def list_entries(
     if request_key is not None:
         statement = statement.where(entry.c.request_id == request_key)
     return [notification(row) for row in connection.execute(statement)]
+
+
+def load(connection: Connection, key: int) -> Notification | None:
+    """One entry, or None."""
+    row = connection.execute(_ONE, {"key": key}).first()
+    return None if row is None else notification(row)
 
 
 def attempts(connection: Connection, key: int) -> list[Attempt]:

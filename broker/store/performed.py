@@ -83,7 +83,7 @@ _LOAD, _LOAD_AND_LOCK = Prepared(_BY_KEY), Prepared(_BY_KEY.with_for_update())
 _LAST = Prepared(
     select(message).where(message.c.performed_id == bindparam("key")).order_by(message.c.id.desc()).limit(1)
 )
-_INSERT_MESSAGE = Prepared(insert(message))
+_INSERT_MESSAGE = Prepared(insert(message).returning(message.c.id))
 _INSERT_LINK = Prepared(insert(link))
 _INSERT = Prepared(insert(performed).returning(performed.c.id))
 _UPDATE = Prepared(
@@ -141,14 +141,14 @@ def save(connection: Connection, changed: Performed, at: datetime) -> None:
         raise Conflict("the performed step was changed by another writer")
 
 
-def add_message(connection: Connection, performed_key: int, received: Received) -> None:
-    """Keep one request as received."""
+def add_message(connection: Connection, performed_key: int, received: Received) -> int:
+    """Keep one request as received; answers its key."""
     values = {
         "performed_id": performed_key, "service": received.service, "calling_ae_title": received.calling_ae_title,
         "transfer_syntax_uid": received.transfer_syntax_uid, "dataset": received.dataset,
         "received_at": received.received_at,
     }  # fmt: skip
-    _INSERT_MESSAGE.run(connection, values)
+    return int(_INSERT_MESSAGE.one(connection, values).id)
 
 
 def last_message(connection: Connection, performed_key: int) -> Received:

@@ -333,6 +333,19 @@ outbox_attempt = Table(
     Column("answer", LargeBinary),
 )
 
+# A destination with a row here is held: its entries above `after_entry` wait.  Resuming deletes the row.
+destination_hold = Table(
+    "destination_hold",
+    metadata,
+    Column("destination", Text, primary_key=True),
+    Column("after_entry", _Key, nullable=False),
+    # drained: what waited when it began is still sent; disabled: the receiver asked for no more
+    Column("how", String(8), nullable=False),
+    _text("reason"),
+    _text("held_by"),
+    Column("held_at", UtcDateTime, nullable=False),
+)
+
 device = Table(
     "device",
     metadata,

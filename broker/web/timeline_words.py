@@ -50,6 +50,7 @@ _FACTS: Mapping[FactKind, str] = {
     FactKind.LATE_EXAM: "{actor} began an exam after the step was finished",
     FactKind.MISMATCH_FOUND: "{actor} named another patient than the order",
     FactKind.CANCELED_DURING_EXAM: "{actor} cancelled the order after the exam had begun",
+    FactKind.MESSAGE_APPLIED: "{actor} sent a message",
     FactKind.NOTIFICATION_DELIVERED: "{actor} was told",
     FactKind.NOTIFICATION_PARKED: "{actor} refused a notification",
 }

@@ -259,6 +259,9 @@ def test_a_fault_of_the_broker_parks_the_entry_without_quoting_it(
         def deliver(self, notification):
             raise ValueError("PatientName is SECRET^PATIENT")
 
+        def preview(self, notification):
+            return ""
+
         def close(self) -> None: ...
 
         def interrupt(self) -> None: ...

@@ -4,6 +4,7 @@ Must not: use our own HL7 library, so that it is a judge of it.
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -100,12 +101,19 @@ GOOD = answer("AA")
 class MllpReceiver:
     """Listens at once; `script` is used up message by message, then `after` decides about all others."""
 
-    def __init__(self, script: Iterable[Behaviour] = (), after: Behaviour = GOOD, port: int = 0) -> None:
+    def __init__(
+        self,
+        script: Iterable[Behaviour] = (),
+        after: Behaviour = GOOD,
+        port: int = 0,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.received: list[Received] = []
         self.released = threading.Event()
         self.connections = 0
         self._script = deque(script)
         self._after = after
+        self._context = context
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -160,6 +168,11 @@ class MllpReceiver:
 
     def _converse(self, connection: socket.socket, number: int) -> None:
         buffer = b""
+        if self._context is not None:
+            try:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            except OSError:  # the peer does not believe us
+                return
         conversation = Conversation(connection, self.released)
         with connection:
             while True:

@@ -1,5 +1,6 @@
 """Settings: documented, defaulted, and every problem told at once with file, key and remedy."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from broker.settings import DestinationSettings, DeviceSettings, SenderSettings, Settings, is_loopback
+from broker.destination_settings import KINDS
+from broker.settings import DeviceSettings, SenderSettings, Settings, is_loopback
 from broker.settings_source import SettingsError, find_file, load
 from broker.shipped import config_folder
 
@@ -47,13 +49,63 @@ def test_the_shipped_file_has_every_setting() -> None:
 
 @pytest.mark.parametrize(
     ("section", "model"),
-    [("senders", SenderSettings), ("devices", DeviceSettings), ("destinations", DestinationSettings)],
+    [("senders", SenderSettings), ("devices", DeviceSettings)],
 )
 def test_the_shipped_file_shows_every_key_of_the_lists(section: str, model: type[BaseModel]) -> None:
     text = SHIPPED.read_text(encoding="utf-8")
     example = text[text.index(f"# [[{section}]]") :].split("\n\n")[0]
     shown = {line.removeprefix("# ").split(" = ")[0] for line in example.splitlines()[1:]}
     assert shown == set(model.model_fields)
+
+
+def test_the_shipped_destinations_show_every_key_of_every_kind() -> None:
+    path = config_folder() / "destinations.toml"
+    shown = {entry["kind"]: set(entry) for entry in tomllib.loads(path.read_text(encoding="utf-8"))["destinations"]}
+    assert shown == {kind: set(model.model_fields) for kind, model in KINDS.items()}
+    settings = load(path, {})
+    assert [d.kind for d in settings.destinations] == list(KINDS)
+
+
+DESTINATION: dict[str, dict[str, object]] = {
+    "hl7": {"host": "h", "port": 1},
+    "mpps": {"host": "h", "port": 104, "ae_title": "A"},
+    "webhook": {"url": "https://h/x", "secret_env": "S"},
+    "file": {"folder": "out"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_smallest_destination_of_each_kind(kind: str) -> None:
+    entry = {"name": "a", "kind": kind, **DESTINATION[kind]}
+    (destination,) = load(SHIPPED, {"BROKER__DESTINATIONS": json.dumps([entry])}).destinations
+    assert (destination.name, destination.kind) == ("a", kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "key", "words"),
+    [
+        ("hl7", {"port": 0}, "destinations[1].port", "greater than or equal to 1"),
+        ("hl7", {"url": "x"}, "destinations[1].url", "there is no such setting"),
+        ("hl7", {"events": ["exam_started"]}, "destinations[1].events[1]", "one of"),
+        ("hl7", {"profile": "raw", "events": ["placed"]}, "destinations[1]", "leave events and latest_only out"),
+        ("hl7", {"rate": -1}, "destinations[1].rate", "greater than or equal to 0"),
+        ("mpps", {"ae_title": "TOO LONG A TITLE FOR DICOM"}, "destinations[1].ae_title", "16"),
+        ("mpps", {"latest_only": True}, "destinations[1].latest_only", "there is no such setting"),
+        ("webhook", {"url": "ftp://h/x"}, "destinations[1].url", "https://host/path is expected"),
+        ("webhook", {"url": "https://user:word@h/x"}, "destinations[1].url", "without user and password"),
+        ("webhook", {"url": "http://h/x"}, "destinations[1]", "allow_private"),
+        ("webhook", {"secret_env": ""}, "destinations[1]", "always signed"),
+        ("webhook", {"secret_file": "f"}, "destinations[1]", "one of secret_env and secret_file"),
+        ("file", {"content": "orm-o01", "events": ["patient_merged"]}, "destinations[1]", "patient_merged"),
+    ],
+)
+def test_what_is_wrong_with_a_destination_is_told(kind: str, wrong: dict[str, object], key: str, words: str) -> None:
+    entry = {"name": "a", "kind": kind, **DESTINATION[kind], **wrong}
+    with pytest.raises(SettingsError) as error:
+        load(SHIPPED, {"BROKER__DESTINATIONS": json.dumps([entry])})
+    (problem,) = error.value.problems
+    assert problem.key == key
+    assert words in problem.text
 
 
 def write(path: Path, text: str) -> Path:

@@ -3,7 +3,7 @@
 import pytest
 
 from broker.delivery.base import RetryPlan
-from broker.delivery.sender import Breaker
+from broker.delivery.pacing import Breaker, Pace
 
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 5), (2, 15), (3, 45), (4, 135), (5, 300), (6, 300), (5000, 300)])
@@ -44,3 +44,25 @@ def test_the_breaker_opens_longer_with_each_failure_and_closes_on_success() -> N
     breaker.succeeded()
     assert breaker.allows()
     assert breaker.failed() == 5
+
+
+def test_what_the_receiver_asks_for_is_the_least_wait() -> None:
+    breaker = Breaker(RetryPlan(first=1, ceiling=10, jitter=0), clock=lambda: 100.0)
+    assert breaker.failed(7.5) == 7.5
+    assert breaker.failed(1.0) == 3.0
+
+
+def test_a_pace_spaces_deliveries_and_none_does_not() -> None:
+    now = [0.0]
+    pace = Pace(4.0, clock=lambda: now[0])
+    assert (pace.limited, pace.delay()) == (True, 0.0)
+    pace.used()
+    assert pace.delay() == 0.25
+    now[0] = 0.2
+    assert pace.delay() == pytest.approx(0.05)
+    now[0] = 9.0
+    pace.used()
+    assert pace.delay() == 0.25
+    free = Pace(None, clock=lambda: now[0])
+    free.used()
+    assert (free.limited, free.delay()) == (False, 0.0)

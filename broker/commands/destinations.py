@@ -1,0 +1,78 @@
+"""``broker destinations``: who is told, how each is doing, and holding one back."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from broker.commands.common import ConfigOption, Failure, opened, table
+from broker.domain.errors import Refusal
+from broker.domain.model import Actor, Source
+from broker.services import destinations as service
+from broker.services.context import Context
+from broker.services.destinations import DestinationStatus
+
+app = typer.Typer(help="Destinations of notifications: see, pause, drain, resume.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the destination, as `list` shows it.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; shown in the list.")]
+_ACTOR = Actor(Source.PERSON, "command line")
+
+
+@app.command("list")
+def list_destinations(config: ConfigOption = None) -> None:
+    """List destinations: what waits, since when, the last success, and whether somebody holds it."""
+    with opened(config) as context:
+        found = service.statuses(context)
+    headings = ("destination", "kind", "state", "waiting", "parked", "delivered", "oldest (UTC)", "last success (UTC)")
+    table(headings, [_row(status) for status in found])
+    for status in found:
+        if status.hold is not None:
+            reason = f": {status.hold.reason}" if status.hold.reason else ""
+            typer.echo(f"{status.name}: {status.hold.how} by {status.hold.held_by}{reason}")
+
+
+def _row(status: DestinationStatus) -> tuple[object, ...]:
+    backlog = status.backlog
+    oldest = f"{backlog.oldest_waiting:%Y-%m-%d %H:%M}" if backlog.oldest_waiting else "-"
+    last = f"{backlog.last_delivered:%Y-%m-%d %H:%M}" if backlog.last_delivered else "-"
+    state = status.hold.how if status.hold else "sending" if status.kind else "not in the settings"
+    return status.name, status.kind, state, backlog.pending, backlog.parked, backlog.delivered, oldest, last
+
+
+@app.command()
+def pause(name: NameArgument, reason: ReasonOption = "", config: ConfigOption = None) -> None:
+    """Send nothing more to a destination; what happens meanwhile waits."""
+    with opened(config) as context:
+        _try(lambda: service.pause(context, name, _ACTOR, reason))
+    typer.echo(f"{name}: paused; continue with: broker destinations resume {name}")
+
+
+@app.command()
+def drain(name: NameArgument, reason: ReasonOption = "", config: ConfigOption = None) -> None:
+    """Send what waits now, then nothing more; what happens from now on waits."""
+    with opened(config) as context:
+        _try(lambda: service.drain(context, name, _ACTOR, reason))
+    typer.echo(f"{name}: what waits now is sent, later ones wait; continue with: broker destinations resume {name}")
+
+
+@app.command()
+def resume(name: NameArgument, config: ConfigOption = None) -> None:
+    """Let a destination go on."""
+    with opened(config) as context:
+        held = _resume(context, name)
+    typer.echo(f"{name}: goes on" if held else f"{name}: was not held")
+
+
+def _resume(context: Context, name: str) -> bool:
+    try:
+        return service.resume(context, name)
+    except Refusal as refusal:
+        raise Failure(refusal.text) from None
+
+
+def _try(act: Callable[[], None]) -> None:
+    try:
+        act()
+    except Refusal as refusal:
+        raise Failure(refusal.text) from None

@@ -1,0 +1,78 @@
+"""Handing on what was received, byte for byte: MPPS requests to other providers, HL7 messages to other systems.
+
+The ``enqueue`` functions run inside the transaction that stored the request; the others serve the destinations.  The
+outbox entry names the stored request, it does not hold it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from broker.domain.model import FactKind
+from broker.domain.notification_payload import modalities
+from broker.domain.notifications import Forwards
+from broker.services.context import Context
+from broker.services.outbox import ReceivedRequest, forward
+from broker.store import forwarding as store
+from broker.store import orders
+from broker.store.database import Connection
+from broker.store.forwarding import StoredRequest
+
+__all__ = ["StoredRequest", "creation", "enqueue_message", "enqueue_performed", "raw_message", "request"]
+
+
+def enqueue_performed(connection: Connection, context: Context, kind: FactKind, message_key: int, at: datetime) -> None:
+    """An MPPS request was stored: hand it on.  Requests about one performed step stay in order among themselves."""
+    if not _wanted(context, Forwards.PERFORMED):
+        return
+    stored = store.request(connection, message_key)
+    if stored is None:
+        raise RuntimeError("the request was stored in this transaction")
+    order = store.order_of(connection, stored.performed_key)
+    received = ReceivedRequest(
+        Forwards.PERFORMED, kind, f"performed:{stored.performed_key}",
+        {"performed_message": message_key, "service": stored.service}, at,
+        modalities=frozenset({stored.modality}), sender=order[1] if order else "",
+        calling_ae_title=stored.calling_ae_title, request_key=order[0] if order else None,
+    )  # fmt: skip
+    forward(connection, context.site.destinations, received)
+
+
+def enqueue_message(
+    connection: Connection, context: Context, sender: str, journal_key: int, request_keys: Sequence[int]
+) -> None:
+    """An HL7 message was applied: hand it on.
+
+    Messages about one patient stay in order among themselves: one may hold several of the patient's orders.  Those
+    that hold no order (ADT) stay in order per sender.
+    """
+    if not _wanted(context, Forwards.MESSAGES):
+        return
+    held = [orders.load(connection, key) for key in request_keys]
+    subject = f"patient:{held[0].patient_key}" if held else f"sender:{sender}"
+    received = ReceivedRequest(
+        Forwards.MESSAGES, FactKind.MESSAGE_APPLIED, subject, {"journal": journal_key}, context.clock(),
+        modalities=frozenset().union(*map(modalities, held)), sender=sender,
+        request_key=request_keys[0] if request_keys else None,
+    )  # fmt: skip
+    forward(connection, context.site.destinations, received)
+
+
+def _wanted(context: Context, forwards: Forwards) -> bool:
+    return any(rule.forwards is forwards for rule in context.site.destinations)
+
+
+def request(context: Context, payload: Mapping[str, object]) -> StoredRequest | None:
+    """The MPPS request that an entry hands on; None when it is no longer kept."""
+    key = int(str(payload["performed_message"]))
+    return context.database.read(lambda c: store.request(c, key))
+
+
+def creation(context: Context, performed_key: int) -> StoredRequest | None:
+    """The N-CREATE of a performed step as received."""
+    return context.database.read(lambda c: store.creation(c, performed_key))
+
+
+def raw_message(context: Context, payload: Mapping[str, object]) -> bytes | None:
+    """The bytes of the message that an entry hands on; None when it is no longer kept."""
+    key = int(str(payload["journal"]))
+    return context.database.read(lambda c: store.raw_message(c, key))
