@@ -17,7 +17,8 @@ OrderEvent = Literal[
 ]  # fmt: skip
 AnyEvent = Literal[
     "started", "completed", "discontinued", "returned", "corrected", "placed", "changed", "canceled", "held",
-    "released", "reported", "patient_updated", "patient_merged", "exam_started", "exam_updated", "exam_completed", "exam_discontinued",
+    "released", "reported", "patient_updated", "patient_merged", "exam_started", "exam_updated", "exam_completed",
+    "exam_discontinued",
     "exam_unmatched",
 ]  # fmt: skip
 Port = Annotated[int, Field(ge=1, le=65535)]
