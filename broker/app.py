@@ -45,11 +45,14 @@ class Broker:
             stack.push_async_callback(asyncio.to_thread, jobs.stop)
             devices = DeviceLog(self.context)
             stack.push_async_callback(asyncio.to_thread, devices.stop)
-            web = parts.make_web(self.settings, self.context)
+            directory = parts.make_directory(self.settings, self.context)
+            directory.start()
+            stack.push_async_callback(asyncio.to_thread, directory.stop)
+            web = parts.make_web(self.settings, self.context, directory)
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port
-            dicom = parts.make_acceptor(self.settings, self.context, devices)
+            dicom = parts.make_acceptor(self.settings, self.context, devices, directory)
             await dicom.start()
             stack.push_async_callback(dicom.stop, 5.0)
             self.ports["dicom"] = dicom.port

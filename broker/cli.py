@@ -9,9 +9,12 @@ import typer
 
 from broker.commands import (
     check,
+    conformance,
     db,
     demo,
+    devices,
     emulate,
+    explain,
     messages,
     mpps,
     notifications,
@@ -40,9 +43,12 @@ app.add_typer(db.app, name="db", rich_help_panel="Run")
 app.add_typer(orders.app, name="orders", rich_help_panel="Work")
 app.add_typer(messages.app, name="messages", rich_help_panel="Work")
 app.add_typer(worklist.app, name="worklist", rich_help_panel="Work")
+app.command(rich_help_panel="Work")(explain.explain)
+app.add_typer(devices.app, name="devices", rich_help_panel="Work")
 app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
 app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
 app.add_typer(users.app, name="users", rich_help_panel="Work")
+app.command(rich_help_panel="Run")(conformance.conformance)
 app.add_typer(emulate.app, name="emulate", rich_help_panel="Peers")
 
 

@@ -10,13 +10,14 @@ from broker.delivery.hl7 import Hl7Destination, Hl7DestinationConfig
 from broker.delivery.hl7_message import Profile
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
+from broker.device_file import load_devices
 from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
 from broker.dicom.handlers import BrokerHandlers
 from broker.dicom.mpps import MppsHandler
 from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
-from broker.domain.devices import DeviceProfile, DeviceRegistry
+from broker.domain.devices import DeviceProfile
 from broker.intake.catalogue import Catalogue, load_catalogue
 from broker.intake.handler import HandlerConfig
 from broker.intake.listener import IntakeConfig, IntakeListener
@@ -27,8 +28,10 @@ from broker.intake.senders import Sender, Senders
 from broker.intake.stations import USUAL_STATIONS, DefaultStations
 from broker.jobs import JobConfig
 from broker.services.context import Context
+from broker.services.device_registry import DeviceDirectory
 from broker.services.devices import DeviceLog
 from broker.settings import DestinationSettings, SenderSettings, Settings
+from broker.settings_source import Problem, SettingsError
 from broker.shipped import config_folder
 from broker.web.config import WebConfig
 from broker.web.server import WebServer
@@ -108,22 +111,34 @@ def make_delivery(settings: Settings, context: Context) -> DeliverySender:
     return DeliverySender(context, destinations, SenderConfig(owner, retry))
 
 
-def make_registry(settings: Settings) -> DeviceRegistry:
-    """The devices the settings list."""
-    return DeviceRegistry.of(DeviceProfile(d.ae_title, tuple(d.stations), d.charset, d.limit) for d in settings.devices)
+def provisioned_devices(settings: Settings) -> list[DeviceProfile]:
+    """The devices of the settings file and of its CSV file.  Raises SettingsError with every problem of the latter."""
+    listed = [d.profile() for d in settings.devices]
+    more = load_devices(Path(settings.dicom.devices)) if settings.dicom.devices else []
+    twice = sorted({d.ae_title for d in listed} & {d.ae_title for d in more})
+    if twice:
+        text = f"also under [[devices]]: {', '.join(twice)}"
+        raise SettingsError([Problem(settings.dicom.devices, "ae_title", text)])
+    return listed + more
 
 
-def make_acceptor(settings: Settings, context: Context, log: DeviceLog) -> UpperLayerServer:
+def make_directory(settings: Settings, context: Context) -> DeviceDirectory:
+    """The registry of devices: of the settings, and those that people accepted."""
+    return DeviceDirectory(context, provisioned_devices(settings))
+
+
+def make_acceptor(settings: Settings, context: Context, log: DeviceLog, registry: DeviceDirectory) -> UpperLayerServer:
     """The DICOM acceptor with worklist and MPPS behind it."""
-    dicom, registry = settings.dicom, make_registry(settings)
+    dicom = settings.dicom
     worklist = WorklistHandler(context, WorklistConfig(settings.worklist.limit, dicom.charset), registry, log)
     config = AcceptorConfig(
         host=dicom.host, port=dicom.port, ae_title=dicom.ae_title, max_pdu=dicom.max_pdu,
         max_associations=dicom.max_associations, network_timeout=dicom.idle_timeout or _NEVER,
-        admit_in_worker=False,
+        admit_in_worker=False, fuzzy_names=settings.worklist.fuzzy_names,
+        timezone_adjustment=settings.worklist.timezone_adjustment,
     )  # fmt: skip
     policy = AssociationPolicy(registry, log, accept_unknown=dicom.unknown != "refuse")
-    return UpperLayerServer(config, BrokerHandlers(worklist, MppsHandler(context)), policy.admit, AssociationLog())
+    return UpperLayerServer(config, BrokerHandlers(worklist, MppsHandler(context)), policy.admit, AssociationLog(log))
 
 
 def readable_segments(raw: bytes) -> list[str]:
@@ -134,14 +149,15 @@ def readable_segments(raw: bytes) -> list[str]:
         return [line for line in raw.decode("latin-1").replace("\n", "\r").split("\r") if line]
 
 
-def make_web(settings: Settings, context: Context) -> WebServer:
+def make_web(settings: Settings, context: Context, directory: DeviceDirectory) -> WebServer:
     """The board."""
     web = settings.web
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
+        worklist_limit=settings.worklist.limit,
     )  # fmt: skip
-    return WebServer(config, context)
+    return WebServer(config, context, directory)
 
 
 def job_config(settings: Settings) -> JobConfig:

@@ -7,7 +7,7 @@ import logging
 
 from broker.dicom.upper_layer import ACCEPT, Admission, AssociationRequest
 from broker.dicom.upper_layer.policy import CALLING_AE_TITLE_NOT_RECOGNIZED
-from broker.domain.devices import DeviceRegistry
+from broker.domain.devices import Devices
 from broker.services.devices import DeviceLog
 
 _log = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 class AssociationPolicy:
     """Accepts registered devices, and unknown ones when the site says so; every one is recorded."""
 
-    def __init__(self, registry: DeviceRegistry, log: DeviceLog, *, accept_unknown: bool) -> None:
+    def __init__(self, registry: Devices, log: DeviceLog, *, accept_unknown: bool) -> None:
         self._registry = registry
         self._log = log
         self._accept_unknown = accept_unknown
@@ -26,6 +26,7 @@ class AssociationPolicy:
         known = self._registry.known(request.calling_ae_title)
         self._log.seen(request.calling_ae_title, request.address, known=known)
         if known or self._accept_unknown:
-            return ACCEPT
+            most = self._registry.profile(request.calling_ae_title).max_pdu
+            return Admission(max_pdu=most) if most else ACCEPT
         _log.warning("unknown device %r at %s refused", request.calling_ae_title, request.address)
         return CALLING_AE_TITLE_NOT_RECOGNIZED

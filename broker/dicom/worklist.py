@@ -9,19 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from broker.dicom import identifiers
+from broker.dicom.charset import charset as known_charset
 from broker.dicom.charset import choices
 from broker.dicom.encoded_items import EncodedItems, Key
-from broker.dicom.encoding import Encoder, ItemUnfitError, encoder
+from broker.dicom.encoding import Encoder, encoder
 from broker.dicom.identifiers import Identifier, IdentifierError
 from broker.dicom.messages import Request, Response
 from broker.dicom.statuses import FindStatus
-from broker.domain.devices import DeviceProfile, DeviceRegistry
+from broker.domain.devices import DeviceProfile, Devices
 from broker.domain.errors import Refusal, Unavailable
-from broker.domain.query_keys import query_of
+from broker.domain.fitting import ItemUnfitError
+from broker.domain.zones import offset_of
 from broker.services import worklist
 from broker.services.context import Context
-from broker.services.devices import DeviceLog, QueryRecord
-from broker.services.worklist import WorklistEntry
+from broker.services.devices import DeviceLog, QueryRecord, WarningKind
+from broker.services.worklist import Asking, WorklistEntry
 
 MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 
@@ -52,7 +54,7 @@ class _Course:
 class WorklistHandler:
     """Answers C-FIND; safe to call from many threads."""
 
-    def __init__(self, context: Context, config: WorklistConfig, registry: DeviceRegistry, log: DeviceLog) -> None:
+    def __init__(self, context: Context, config: WorklistConfig, registry: Devices, log: DeviceLog) -> None:
         self._context = context
         self._config = config
         self._registry = registry
@@ -87,30 +89,49 @@ class WorklistHandler:
             yield _failure(FindStatus.SOP_CLASS_NOT_SUPPORTED, "only the Modality Worklist is served here")
             return
         course.identifier = identifier = identifiers.read(request.dataset, request.transfer_syntax_uid)
-        asked = query_of(identifier.keys, self._context.site.shown, self._config.limit)
-        query = worklist.for_device(self._context, asked, device)
+        self._note(identifier, device)
+        offset = offset_of(identifier.timezone) if request.association.timezone_adjustment else None
+        asking = Asking(self._config.limit, request.association.fuzzy_names, offset)
+        query = worklist.query_for(self._context, identifier.keys, device, asking)
         status = FindStatus.PENDING
         if identifier.unsupported and device.warn_unsupported:
             status = FindStatus.PENDING_KEY_NOT_SUPPORTED
-        charsets = choices(device.charset, identifier.charset, self._config.charset)
-        writer = encoder(identifier.shape, request.transfer_syntax_uid, charsets)
+        writer = self._writer(request, identifier, device, offset)
         one_more = replace(query, limit=query.limit + 1) if query.limit else query
-        for entry in worklist.find(self._context, one_more):
-            if query.limit and len(course.step_keys) == query.limit:
+        for read, entry in enumerate(worklist.find(self._context, one_more)):
+            if query.limit and read == query.limit:
                 _log.warning("the list of %s was cut at %d items", device.ae_title, query.limit)
+                self._log.warned(device.ae_title, WarningKind.CUT, f"its list was cut at {query.limit} items")
                 break
-            encoded = self._encode(entry, writer)
+            encoded = self._encode(entry, writer, device)
             if encoded is not None:
                 course.step_keys.append(entry.step_key)
                 yield Response(status, encoded)
         yield Response(FindStatus.SUCCESS)
 
-    def _encode(self, entry: WorklistEntry, writer: Encoder) -> bytes | None:
+    def _writer(self, request: Request, identifier: Identifier, device: DeviceProfile, offset: int | None) -> Encoder:
+        charsets = choices(device.charset, identifier.charset, self._config.charset)
+        treatment = device.treatment
+        if offset is not None:
+            treatment = replace(treatment, zone=(self._context.site.zone, offset))
+        return encoder(identifier.shape, request.transfer_syntax_uid, charsets, treatment)
+
+    def _note(self, identifier: Identifier, device: DeviceProfile) -> None:
+        """What is odd about a request is kept for the device page."""
+        if identifier.unsupported:
+            tags = ", ".join(f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in identifier.unsupported[:10])
+            self._log.warned(device.ae_title, WarningKind.KEYS, f"it asks for what the worklist does not have: {tags}")
+        if identifier.charset and not known_charset(identifier.charset):
+            self._log.warned(device.ae_title, WarningKind.CHARSET, "it names a character set that is not known")
+
+    def _encode(self, entry: WorklistEntry, writer: Encoder, device: DeviceProfile) -> bytes | None:
         key = Key(entry.step_key, entry.version, writer)
         try:
             return self._encoded.get(key, lambda: writer.encode(entry.document))
         except ItemUnfitError as error:
             _log.error("step %d cannot be sent: %s", entry.step_key, error)
+            text = f"step {entry.step_key} was withheld: {error}"
+            self._log.warned(device.ae_title, WarningKind.WITHHELD, text)
             return None
 
     def _record(self, request: Request, course: _Course, seconds: float) -> None:

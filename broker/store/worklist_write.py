@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, Executable, delete, insert
+from sqlalchemy import Connection, Executable, case, delete, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.domain.model import Order, Procedure, Step
@@ -22,7 +22,7 @@ def put(
         "requested_procedure_id": procedure.requested_procedure_id,
         "scheduled_procedure_step_id": step.scheduled_procedure_step_id,
         "study_instance_uid": procedure.study_instance_uid, "admission_id": item.admission_id,
-        "document": dict(item.document), "version": 1, "updated_at": at,
+        "document": dict(item.document), "version": 1, "updated_at": at, "status_at": at,
     }  # fmt: skip
     connection.execute(_UPSERT[connection.dialect.name], values)
     connection.execute(delete(worklist_item_station).where(worklist_item_station.c.step_id == step.key))
@@ -32,9 +32,11 @@ def put(
 
 
 def _upsert(statement: "sqlite.Insert | postgresql.Insert") -> Executable:
-    kept = {c.name: statement.excluded[c.name] for c in worklist_item.columns if c.name not in ("step_id", "version")}
+    new, old = statement.excluded, worklist_item.c
+    kept = {c.name: new[c.name] for c in worklist_item.columns if c.name not in ("step_id", "version")}
+    status_at = case((old.status == new.status, old.status_at), else_=new.status_at)
     return statement.on_conflict_do_update(
-        index_elements=["step_id"], set_={**kept, "version": worklist_item.c.version + 1}
+        index_elements=["step_id"], set_={**kept, "version": old.version + 1, "status_at": status_at}
     )
 
 

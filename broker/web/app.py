@@ -8,7 +8,8 @@ from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
 from broker.services.context import Context
-from broker.web import api, auth, errors, health, pages
+from broker.services.device_registry import DeviceDirectory
+from broker.web import api, auth, device_api, device_pages, errors, health, pages
 from broker.web.config import WebConfig
 from broker.web.guard import Guard
 from broker.web.live import Broadcaster
@@ -16,10 +17,14 @@ from broker.web.parts import Parts
 from broker.web.rendering import FOLDER, environment
 
 
-def create_app(config: WebConfig, context: Context) -> FastAPI:
-    """The application; its broadcaster runs between start-up and shutdown of the ASGI server."""
+def create_app(config: WebConfig, context: Context, devices: DeviceDirectory | None = None) -> FastAPI:
+    """The application; its broadcaster runs between start-up and shutdown of the ASGI server.
+
+    ``devices`` is the registry that the DICOM side decides by; without one, that of the database alone.
+    """
     templates = environment(config, context)
-    parts = Parts(config, context, templates, Broadcaster(context, config.poll_seconds))
+    broadcaster = Broadcaster(context, config.poll_seconds)
+    parts = Parts(config, context, templates, broadcaster, devices or DeviceDirectory(context))
     failure = errors.failure(templates)
 
     @asynccontextmanager
@@ -37,7 +42,7 @@ def create_app(config: WebConfig, context: Context) -> FastAPI:
     )  # fmt: skip
     app.state.parts = parts
     errors.install(app, failure)
-    for room in (pages, auth, api, health):
+    for room in (pages, device_pages, auth, api, device_api, health):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     return app

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from jinja2 import Environment
 
 from broker.services.context import Context
+from broker.services.device_registry import DeviceDirectory
 from broker.web.config import WebConfig
 from broker.web.live import Broadcaster
 from broker.web.rendered import Rendered
@@ -20,6 +21,7 @@ class Parts:
     context: Context
     templates: Environment
     broadcaster: Broadcaster
+    devices: DeviceDirectory
     rendered: Rendered = field(default_factory=Rendered)
 
 

@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from broker.services.context import Context
+from broker.services.device_registry import DeviceDirectory
 from broker.web.app import create_app
 from broker.web.config import WebConfig
 from broker.web.parts import Parts
@@ -29,8 +30,8 @@ class _Embedded(uvicorn.Server):
 class WebServer:
     """Serves the pages.  ``start`` returns when browsers can connect; ``port`` is then the one bound."""
 
-    def __init__(self, config: WebConfig, context: Context) -> None:
-        self.app: FastAPI = create_app(config, context)
+    def __init__(self, config: WebConfig, context: Context, devices: DeviceDirectory | None = None) -> None:
+        self.app: FastAPI = create_app(config, context, devices)
         self._config = config
         self._server: _Embedded | None = None
         self._task: asyncio.Task[None] | None = None

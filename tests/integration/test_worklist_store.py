@@ -14,7 +14,7 @@ from broker.domain.matching import Candidate, Obstacle, matches
 from broker.domain.query_keys import query_of
 from broker.domain.site import Site
 from broker.domain.states import StepStatus
-from broker.services import worklist
+from broker.services import explaining, worklist
 from broker.services.context import Context
 from broker.services.worklist import ItemFilter
 from broker.store.database import Database
@@ -203,7 +203,7 @@ def test_explaining_names_what_removed_each_candidate(context: Context) -> None:
     items = [Item(), Item(step={"Modality": "MR"}), Item(status=StepStatus.CANCELED), Item(complete=False)]
     context.database.write(lambda c: fill(c, items))
     query = query_of({SPS_SEQUENCE: [{"Modality": "CT"}]})
-    verdicts = [e.verdict for e in worklist.explain(context, query, ItemFilter(name="DOE*"))]
+    verdicts = [e.verdict for e in explaining.explain(context, query, ItemFilter(name="DOE*"))]
     assert [v.obstacle if v else None for v in verdicts] == [
         None, Obstacle.KEY, Obstacle.STATUS, Obstacle.INCOMPLETE,
     ]  # fmt: skip
