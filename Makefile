@@ -9,10 +9,10 @@ WORKERS ?= 2
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench clean
+.PHONY: help run demo test check docs bench bench-worklist clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  Options go in ARGS, for instance: make test ARGS="tests/unit -x"'
 
 run: $(READY) ## run the broker on its built-in settings: SQLite in data/, loopback only
@@ -29,8 +29,14 @@ check: $(READY) ## lint, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(READY) ## fill the generated parts of the documentation
+	$(BIN)/broker docs hl7-interface $(if $(wildcard ../shared/corpus/hl7),--corpus ../shared/corpus/hl7)
+
 bench: $(READY) ## run the benchmarks, one at a time
 	$(BIN)/python -m pytest tests/benchmarks --timeout=0 -s $(ARGS)
+
+bench-worklist: $(READY) ## measure the worklist beside DCMTK and Orthanc, up to a million steps
+	$(BIN)/python -m tests.benchmarks.worklist_run $(ARGS)
 
 clean: ## remove the environments and what the tools left behind; data/ stays
 	rm -rf $(VENV) .foreign-venv tests/interop/node/node_modules build dist *.egg-info

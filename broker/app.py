@@ -45,18 +45,21 @@ class Broker:
             stack.push_async_callback(asyncio.to_thread, jobs.stop)
             devices = DeviceLog(self.context)
             stack.push_async_callback(asyncio.to_thread, devices.stop)
+            reading = parts.make_reading(self.settings)
+            desk = parts.make_desk(self.settings, self.context, reading)
+            stack.push_async_callback(asyncio.to_thread, desk.close)
             directory = parts.make_directory(self.settings, self.context)
             directory.start()
             stack.push_async_callback(asyncio.to_thread, directory.stop)
-            web = parts.make_web(self.settings, self.context, directory)
+            web = parts.make_web(self.settings, self.context, desk, directory)
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port
-            dicom = parts.make_acceptor(self.settings, self.context, devices, directory)
-            await dicom.start()
-            stack.push_async_callback(dicom.stop, 5.0)
-            self.ports["dicom"] = dicom.port
-            intake = parts.make_intake(self.settings, self.context)
+            for name, acceptor in parts.make_acceptors(self.settings, self.context, devices, directory).items():
+                await acceptor.start()
+                stack.push_async_callback(acceptor.stop, 5.0)
+                self.ports[name] = acceptor.port
+            intake = parts.make_intake(self.settings, self.context, reading)
             await intake.start()
             stack.push_async_callback(intake.stop)
             self.ports["intake"] = intake.port

@@ -8,11 +8,13 @@ import sys
 import typer
 
 from broker.commands import (
+    catalogue,
     check,
     conformance,
     db,
     demo,
     devices,
+    docs,
     emulate,
     explain,
     messages,
@@ -42,6 +44,7 @@ app.command(rich_help_panel="Run")(check.check)
 app.add_typer(db.app, name="db", rich_help_panel="Run")
 app.add_typer(orders.app, name="orders", rich_help_panel="Work")
 app.add_typer(messages.app, name="messages", rich_help_panel="Work")
+app.add_typer(catalogue.app, name="catalogue", rich_help_panel="Work")
 app.add_typer(worklist.app, name="worklist", rich_help_panel="Work")
 app.command(rich_help_panel="Work")(explain.explain)
 app.add_typer(devices.app, name="devices", rich_help_panel="Work")
@@ -50,6 +53,7 @@ app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
 app.add_typer(users.app, name="users", rich_help_panel="Work")
 app.command(rich_help_panel="Run")(conformance.conformance)
 app.add_typer(emulate.app, name="emulate", rich_help_panel="Peers")
+app.add_typer(docs.app, name="docs", rich_help_panel="Documentation")
 
 
 def main() -> int:

@@ -21,6 +21,8 @@ class JobConfig:
     keep_sessions: timedelta
     tick: timedelta = timedelta(seconds=1)
     sweep: timedelta = timedelta(hours=1)
+    #: None: messages are kept for ever
+    keep_messages: timedelta | None = None
 
 
 class Jobs:
@@ -35,6 +37,12 @@ class Jobs:
             housekeeping.sweep, "interval", seconds=config.sweep.total_seconds(),
             args=(context, config.keep_queries, config.keep_sessions),
         )  # fmt: skip
+
+        if config.keep_messages is not None:
+            self._scheduler.add_job(
+                housekeeping.sweep_messages, "interval", seconds=config.sweep.total_seconds(),
+                args=(context, config.keep_messages),
+            )  # fmt: skip
 
     def start(self) -> None:
         """Begin ticking."""

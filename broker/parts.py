@@ -1,8 +1,11 @@
 """The parts of a running broker, made from the settings: one function each."""
 
 import socket
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from broker.delivery.base import Destination, RetryPlan
@@ -13,13 +16,16 @@ from broker.delivery.sender import SenderConfig
 from broker.device_file import load_devices
 from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
+from broker.dicom.device_checks import DeviceCheck, DeviceChecks, certificate, network
 from broker.dicom.handlers import BrokerHandlers
 from broker.dicom.mpps import MppsHandler
+from broker.dicom.tls import TlsConfig, server_context
 from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
 from broker.domain.devices import DeviceProfile
 from broker.intake.catalogue import Catalogue, load_catalogue
-from broker.intake.handler import HandlerConfig
+from broker.intake.desk import Desk, DeskConfig
+from broker.intake.handler import HandlerConfig, MessageHandler
 from broker.intake.listener import IntakeConfig, IntakeListener
 from broker.intake.mapping_file import load_mapping
 from broker.intake.order_parts import Site as IntakeSite
@@ -34,10 +40,12 @@ from broker.settings import DestinationSettings, SenderSettings, Settings
 from broker.settings_source import Problem, SettingsError
 from broker.shipped import config_folder
 from broker.web.config import WebConfig
-from broker.web.server import WebServer
 from hl7.client import Timeouts
 from hl7.errors import Hl7Error
 from hl7.parsing import parse
+
+if TYPE_CHECKING:
+    from broker.web.server import WebServer
 
 #: seconds; an idle time-out of 0 in the settings means none
 _NEVER = 10 * 365 * 86400.0
@@ -75,20 +83,51 @@ def make_sender(settings: Settings, sender: SenderSettings) -> Sender:
     )  # fmt: skip
 
 
-def make_intake(settings: Settings, context: Context) -> IntakeListener:
-    """The HL7 listener.  Raises MappingError, CatalogueError or OSError."""
-    intake = settings.intake
+def make_senders(settings: Settings) -> Senders:
+    """The sending systems."""
     known = tuple(make_sender(settings, s) for s in settings.senders)
-    senders = Senders(known, intake.unknown or "accept", intake.mapping)
+    return Senders(known, settings.intake.unknown or "accept", settings.intake.mapping)
+
+
+def handler_config(settings: Settings) -> HandlerConfig:
+    """What the site says about messages."""
+    intake = settings.intake
+    return HandlerConfig(
+        make_senders(settings), tuple(intake.processing_ids), intake.receiving_application, intake.receiving_facility,
+        timedelta(days=intake.duplicates_days),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How messages are read: shared by the listener and the desk, so that both always read the same."""
+
+    mappings: dict[str, SenderMapping]
+    site: IntakeSite
+
+
+def make_reading(settings: Settings) -> Reading:
+    """Mappings and catalogue.  Raises MappingError, CatalogueError or OSError."""
+    return Reading(load_mappings(settings), intake_site(settings))
+
+
+def make_desk(settings: Settings, context: Context, reading: Reading) -> Desk:
+    """Where people look at messages.  Close it when done."""
+    folder = settings.intake.mappings_dir
+    config = DeskConfig(make_senders(settings), mapping_folders(settings), Path(folder) if folder else None)
+    handler = MessageHandler(handler_config(settings), context, reading.mappings, reading.site)
+    return Desk(config, context, reading.mappings, reading.site, handler)
+
+
+def make_intake(settings: Settings, context: Context, reading: Reading) -> IntakeListener:
+    """The HL7 listener."""
+    intake = settings.intake
     config = IntakeConfig(
         host=intake.host, port=intake.port, max_connections=intake.max_connections,
         max_frame=intake.max_frame_kib * 1024, idle_timeout=intake.idle_timeout or None,
-        handler=HandlerConfig(
-            senders, tuple(intake.processing_ids), intake.receiving_application, intake.receiving_facility,
-            timedelta(days=intake.duplicates_days),
-        ),
+        handler=handler_config(settings),
     )  # fmt: skip
-    return IntakeListener(config, context, load_mappings(settings), intake_site(settings))
+    return IntakeListener(config, context, reading.mappings, reading.site)
 
 
 def make_destination(settings: Settings, destination: DestinationSettings) -> Destination:
@@ -127,18 +166,47 @@ def make_directory(settings: Settings, context: Context) -> DeviceDirectory:
     return DeviceDirectory(context, provisioned_devices(settings))
 
 
-def make_acceptor(settings: Settings, context: Context, log: DeviceLog, registry: DeviceDirectory) -> UpperLayerServer:
-    """The DICOM acceptor with worklist and MPPS behind it."""
+def make_checks(settings: Settings) -> DeviceChecks:
+    """What the listed devices must show before they may associate."""
+    return DeviceChecks(
+        {
+            d.ae_title: DeviceCheck(
+                tuple(map(network, d.addresses)), tuple(map(certificate, d.certificates)), d.max_associations
+            )
+            for d in settings.devices
+        }
+    )
+
+
+def tls_config(settings: Settings) -> TlsConfig | None:
+    """TLS of the DICOM acceptor, or None when no certificate is set."""
+    tls = settings.dicom.tls
+    if not tls.certificate:
+        return None
+    ca = Path(tls.ca) if tls.ca else None
+    return TlsConfig(Path(tls.certificate), Path(tls.key), ca, tls.require_client_certificate)
+
+
+def make_acceptors(
+    settings: Settings, context: Context, log: DeviceLog, registry: DeviceDirectory
+) -> dict[str, UpperLayerServer]:
+    """The DICOM acceptors, plain and (when set) TLS, with worklist and MPPS behind them.  Raises TlsError."""
     dicom = settings.dicom
     worklist = WorklistHandler(context, WorklistConfig(settings.worklist.limit, dicom.charset), registry, log)
-    config = AcceptorConfig(
+    plain = AcceptorConfig(
         host=dicom.host, port=dicom.port, ae_title=dicom.ae_title, max_pdu=dicom.max_pdu,
         max_associations=dicom.max_associations, network_timeout=dicom.idle_timeout or _NEVER,
         admit_in_worker=False, fuzzy_names=settings.worklist.fuzzy_names,
         timezone_adjustment=settings.worklist.timezone_adjustment,
     )  # fmt: skip
-    policy = AssociationPolicy(registry, log, accept_unknown=dicom.unknown != "refuse")
-    return UpperLayerServer(config, BrokerHandlers(worklist, MppsHandler(context)), policy.admit, AssociationLog(log))
+    configs, tls = {"dicom": plain}, tls_config(settings)
+    if tls is not None:
+        secured = server_context(tls)
+        configs["dicom_tls"] = replace(plain, host=dicom.tls.host, port=dicom.tls.port, ssl_context=secured)
+    checks = make_checks(settings)
+    policy = AssociationPolicy(registry, log, accept_unknown=dicom.unknown != "refuse", checks=checks)
+    handlers, observer = BrokerHandlers(worklist, MppsHandler(context)), AssociationLog(log, checks)
+    return {name: UpperLayerServer(c, handlers, policy.admit, observer) for name, c in configs.items()}
 
 
 def readable_segments(raw: bytes) -> list[str]:
@@ -149,18 +217,24 @@ def readable_segments(raw: bytes) -> list[str]:
         return [line for line in raw.decode("latin-1").replace("\n", "\r").split("\r") if line]
 
 
-def make_web(settings: Settings, context: Context, directory: DeviceDirectory) -> WebServer:
+def make_web(settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory) -> "WebServer":
     """The board."""
+    from broker.web.server import WebServer  # the web framework takes half a second, which commands should not wait
+
     web = settings.web
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
-        worklist_limit=settings.worklist.limit,
+        version=version("worklist-broker"), worklist_limit=settings.worklist.limit,
     )  # fmt: skip
-    return WebServer(config, context, directory)
+    return WebServer(config, context, desk, directory)
 
 
 def job_config(settings: Settings) -> JobConfig:
     """How long things are kept."""
     jobs = settings.jobs
-    return JobConfig(timedelta(days=jobs.keep_queries_days), timedelta(days=jobs.keep_sessions_days))
+    messages = max(jobs.keep_messages_days, settings.intake.duplicates_days) if jobs.keep_messages_days else None
+    return JobConfig(
+        timedelta(days=jobs.keep_queries_days), timedelta(days=jobs.keep_sessions_days),
+        keep_messages=None if messages is None else timedelta(days=messages),
+    )  # fmt: skip

@@ -5,13 +5,14 @@ Where values come from is the business of ``settings_source``; who uses them, of
 """
 
 import ipaddress
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from broker.domain.device_settings import profile_of
+from broker.domain.device_settings import NAMES, profile_of
 from broker.domain.devices import DeviceProfile
 from broker.domain.errors import Refusal
 
@@ -27,6 +28,23 @@ EventName = Literal[
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError('an address or a network is expected, such as "10.1.2.3" or "10.1.2.0/24"') from None
+    return value
+
+
+def _certificate(value: str) -> str:
+    kind, _, digits = value.partition(":")
+    if not value.strip():
+        raise ValueError("a common name, or sha256: and the fingerprint, is expected")
+    if kind.lower() == "sha256" and not re.fullmatch("[0-9a-fA-F]{64}", digits.replace(":", "")):
+        raise ValueError("a fingerprint is sha256: and 64 hexadecimal digits, with or without colons")
+    return value
 
 
 class SiteSettings(_Section):
@@ -84,6 +102,25 @@ class IntakeSettings(_Section):
     default_stations: dict[str, list[AeTitle]] = Field(default_factory=dict)
 
 
+class DicomTlsSettings(_Section):
+    """DICOM over TLS on a port of its own, beside the plain one.  Empty certificate: none."""
+
+    host: str = "127.0.0.1"
+    port: Port = 2762
+    certificate: str = ""
+    key: str = ""
+    ca: str = ""
+    require_client_certificate: bool = True
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.certificate and not self.key:
+            raise ValueError("key is needed with certificate: the PEM file of the private key")
+        if self.certificate and self.require_client_certificate and not self.ca:
+            raise ValueError("ca is needed to demand client certificates; or set require_client_certificate = false")
+        return self
+
+
 class DicomSettings(_Section):
     """The DICOM acceptor."""
 
@@ -96,6 +133,7 @@ class DicomSettings(_Section):
     idle_timeout: float = Field(7200, ge=0)
     charset: str = "ISO_IR 192"
     devices: str = ""
+    tls: DicomTlsSettings = Field(default_factory=DicomTlsSettings)
 
 
 class WorklistSettings(_Section):
@@ -135,6 +173,7 @@ class JobSettings(_Section):
 
     keep_queries_days: int = Field(7, ge=1)
     keep_sessions_days: int = Field(1, ge=1)
+    keep_messages_days: int = Field(0, ge=0)
 
 
 class LogSettings(_Section):
@@ -186,9 +225,13 @@ class DeviceSettings(_Section):
     def profile(self) -> DeviceProfile:
         """The device as the rules know it.  Raises ValueError."""
         try:
-            return profile_of(self.ae_title, self.model_dump(exclude={"ae_title"}))
+            return profile_of(self.ae_title, self.model_dump(include=set(NAMES)))
         except Refusal as refusal:
             raise ValueError(f"{refusal.where}: {refusal.text}") from None
+
+    addresses: list[Annotated[str, AfterValidator(_network)]] = Field(default_factory=list)
+    certificates: list[Annotated[str, AfterValidator(_certificate)]] = Field(default_factory=list)
+    max_associations: int = Field(0, ge=0)
 
 
 class DestinationSettings(_Section):

@@ -197,6 +197,19 @@ def _cross_checks(settings: Settings, collected: _Collected) -> list[Problem]:
                 '"refuse" (only those listed) or "accept" (anybody)'
             )
             problems.append(Problem(source, f"{section}.unknown", text))
+    tls = settings.dicom.tls
+    if (
+        tls.certificate
+        and not is_loopback(tls.host)
+        and not tls.require_client_certificate
+        and not settings.dicom.unknown
+    ):
+        source = collected.sources.get(("dicom", "tls", "host"), "settings")
+        text = (
+            f"dicom.tls.host {tls.host} can be reached from other machines without a certificate: say who may connect; "
+            '"refuse" (only those listed) or "accept" (anybody)'
+        )
+        problems.append(Problem(source, "dicom.unknown", text))
     for key, names in (
         ("senders", [s.name for s in settings.senders]),
         ("devices", [d.ae_title for d in settings.devices]),

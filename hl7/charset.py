@@ -49,6 +49,8 @@ _TABLE = (
     CharacterSet("WINDOWS-1252", "cp1252"),
 )
 
+CHARACTER_SETS = _TABLE
+"""Every supported set, by its name in table 0211."""
 _ALIASES = {
     "US-ASCII": "ASCII",
     "ISO IR6": "ASCII",

@@ -77,9 +77,14 @@ class Component(Element):
 
 
 class Repetition(Element):
-    """One repetition of a field; its parts are components."""
+    """One repetition of a field; its parts are components. Split once, however many of them are asked for."""
 
-    __slots__ = ()
+    __slots__ = ("_pieces",)
+
+    def __init__(self, raw: str, escapes: Escapes) -> None:
+        self.raw = raw
+        self._escapes = escapes
+        self._pieces: list[str] | None = None
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -89,11 +94,22 @@ class Repetition(Element):
 
     def component(self, number: int) -> Component:
         """One component, empty when missing."""
-        return Component(pick(self.raw, self._escapes.delimiters.component, number), self._escapes)
+        return Component(self._piece(number), self._escapes)
+
+    def presence_at(self, number: int) -> Presence:
+        """What the message says about one component."""
+        return presence_of(self._piece(number), self._escapes)
 
     def part(self, number: int) -> str:
         """The text of one component."""
-        return self.component(number).subcomponent(1)
+        raw = self._piece(number)
+        return leaf_text(pick(raw, self._escapes.delimiters.subcomponent, 1), self._escapes) if raw else ""
+
+    def _piece(self, number: int) -> str:
+        pieces = self._pieces
+        if pieces is None:
+            pieces = self._pieces = split(self.raw, self._escapes.delimiters.component)
+        return pieces[number - 1] if 0 < number <= len(pieces) else ""
 
 
 class Field(Element):
@@ -155,6 +171,12 @@ class _LiteralRepetition(Repetition):
     def component(self, number: int) -> Component:
         return _LiteralComponent(self.raw if number == 1 else "", self._escapes)
 
+    def presence_at(self, number: int) -> Presence:
+        return Presence.VALUE if number == 1 else Presence.ABSENT
+
+    def part(self, number: int) -> str:
+        return self.raw if number == 1 else ""
+
 
 class _LiteralComponent(Component):
     __slots__ = ()
@@ -187,16 +209,20 @@ def pick(raw: str, delimiter: str, number: int) -> str:
 def leaf_text(raw: str, escapes: Escapes) -> str:
     """The value of a leaf: blanks around it are no content (they are when escaped), null has none."""
     stripped = raw.strip(" ")
-    if stripped == NULL:
+    if not stripped or stripped == NULL:
         return ""
     return escapes.unescape(stripped)
 
 
 def presence_of(raw: str, escapes: Escapes) -> Presence:
     """What `raw`, whatever its level, says."""
-    if not raw:
+    stripped = raw.strip()
+    if not stripped:
         return Presence.ABSENT
     delimiters = escapes.delimiters
+    first = stripped[0]
+    if first != '"' and first not in (delimiters.repetition, delimiters.component, delimiters.subcomponent):
+        return Presence.VALUE
     rest = raw
     for delimiter in (delimiters.repetition, delimiters.component, delimiters.subcomponent):
         if delimiter and delimiter in rest:

@@ -39,7 +39,7 @@ _HEADERS = ("MSH", "FHS", "BHS")
 class Segment:
     """One segment. `name` is its upper-case id; `line` counts from 1 in the message; `raw` is its text as sent."""
 
-    __slots__ = ("_escapes", "_fields", "line", "name", "raw")
+    __slots__ = ("_escapes", "_fields", "_repetitions", "_said", "line", "name", "raw")
 
     def __init__(self, raw: str, escapes: Escapes, line: int = 0) -> None:
         self.raw = raw
@@ -47,6 +47,8 @@ class Segment:
         self.line = line
         self._escapes = escapes
         self._fields: list[str] | None = None
+        self._repetitions: dict[int, tuple[Repetition, ...]] = {}
+        self._said: frozenset[tuple[str, int]] | None = None
 
     def __repr__(self) -> str:
         return f"<Segment {self.name} line {self.line}>"
@@ -61,12 +63,26 @@ class Segment:
                 self._fields.insert(1, separator)
         return self._fields
 
+    @property
+    def said(self) -> frozenset[tuple[str, int]]:
+        """The fields that are not empty, as (segment name, number)."""
+        if self._said is None:
+            self._said = frozenset((self.name, number) for number, raw in enumerate(self.fields) if raw)
+        return self._said
+
     def field(self, number: int) -> Field:
         """One field, empty when missing."""
         fields = self.fields
         raw = fields[number] if 0 < number < len(fields) else ""
         literal = number <= 2 and self.name in _HEADERS
         return LiteralField(raw, self._escapes) if literal else Field(raw, self._escapes)
+
+    def repetitions(self, number: int) -> tuple[Repetition, ...]:
+        """All repetitions of a field, none when it is empty; the same objects each time."""
+        known = self._repetitions.get(number)
+        if known is None:
+            known = self._repetitions[number] = self.field(number).repetitions
+        return known
 
     def text(self, number: int) -> str:
         """The first primitive of a field; "" when absent or null."""
@@ -117,7 +133,7 @@ class Segments(Sequence[Segment]):
         by_name: dict[str, list[Segment]] = {}
         for segment in self._segments:
             by_name.setdefault(segment.name, []).append(segment)
-        self._by_name = by_name
+        self._by_name = {name: tuple(found) for name, found in by_name.items()}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {' '.join(segment.name for segment in self._segments[:40])}>"
@@ -137,7 +153,7 @@ class Segments(Sequence[Segment]):
 
     def of(self, name: str) -> tuple[Segment, ...]:
         """All segments of that name, in order."""
-        return tuple(self._by_name.get(name, ()))
+        return self._by_name.get(name, ())
 
     def first(self, name: str) -> Segment | None:
         """The first segment of that name."""

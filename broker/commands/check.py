@@ -9,6 +9,7 @@ import typer
 
 from broker import parts
 from broker.commands.common import ConfigOption
+from broker.dicom.tls import TlsError, server_context
 from broker.domain.errors import Unavailable
 from broker.intake.catalogue import CatalogueError, load_catalogue
 from broker.intake.mapping_file import MappingError, load_mapping
@@ -50,7 +51,7 @@ def _findings(config: ConfigOption) -> Iterator[Finding]:
         yield from (Finding(Grade.ERROR, "settings", str(problem)) for problem in error.problems)
         return
     yield Finding(Grade.OK, "settings", str(find_file(config, {}) or "built-in defaults"))
-    for look in (_data, _database, _ports, _mappings, _catalogue, _senders, _devices, _destinations):
+    for look in (_data, _database, _ports, _tls, _mappings, _catalogue, _senders, _devices, _destinations):
         yield from look(settings)
 
 
@@ -82,16 +83,34 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:
-    for name, part in (("intake", settings.intake), ("dicom", settings.dicom), ("web", settings.web)):
-        text = f"{part.host}:{part.port}"
+    listeners: list[tuple[str, str, int]] = [
+        (name, part.host, part.port)
+        for name, part in (("intake", settings.intake), ("dicom", settings.dicom), ("web", settings.web))
+    ]
+    if settings.dicom.tls.certificate:
+        listeners.append(("dicom.tls", settings.dicom.tls.host, settings.dicom.tls.port))
+    for name, host, port in listeners:
+        text = f"{host}:{port}"
         try:
-            with socket.create_server((part.host, part.port), family=_family(part.host)):
+            with socket.create_server((host, port), family=_family(host)):
                 yield Finding(Grade.OK, f"{name}.port", f"{text} is free")
         except PermissionError:
             yield Finding(Grade.ERROR, f"{name}.port", f"{text} needs more rights; ports below 1024 are the system's")
         except OSError as error:
             remedy = "a broker that runs already, or another program"
             yield Finding(Grade.WARNING, f"{name}.port", f"{text}: {error.strerror} ({remedy})")
+
+
+def _tls(settings: Settings) -> Iterator[Finding]:
+    config = parts.tls_config(settings)
+    if config is None:
+        return
+    try:
+        server_context(config)
+    except TlsError as error:
+        yield Finding(Grade.ERROR, "dicom.tls", f"{error}; check certificate, key and ca under [dicom.tls]")
+    else:
+        yield Finding(Grade.OK, "dicom.tls", str(config.certificate))
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -15,7 +15,7 @@ from broker.commands.common import ConfigOption, read_settings
 from broker.commands.serve import announce, starting
 from broker.emulators.day import Day, DayConfig
 from broker.emulators.ris import StatusListener, StatusReceived
-from broker.settings import DestinationSettings, Settings
+from broker.settings import DestinationSettings, DicomTlsSettings, Settings
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def demo_settings(settings: Settings, folder: Path, status_port: int) -> Setting
             "data_dir": folder,
             "database": settings.database.model_copy(update={"url": ""}),
             "intake": settings.intake.model_copy(update=here),
-            "dicom": settings.dicom.model_copy(update=here),
+            "dicom": settings.dicom.model_copy(update={**here, "tls": DicomTlsSettings()}),
             "web": settings.web.model_copy(update={"host": "127.0.0.1"}),
             "senders": [], "devices": [], "destinations": [ris],
         }

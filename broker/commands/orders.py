@@ -8,11 +8,13 @@ import typer
 
 from broker import parts
 from broker.commands.common import ConfigOption, Failure, endpoint, one_line, read_settings, table
+from broker.commands.desk import open_desk, print_rehearsal
 from broker.commands.ports import listening
 from broker.commands.sending import send_files
 from broker.intake.catalogue import CatalogueError
 from broker.intake.dry_run import MappingReport, map_message
 from broker.intake.mapping_file import MappingError, load_mapping
+from broker.services.examination import Question
 
 app = typer.Typer(help="Order messages: send them, or see how they are read.", no_args_is_help=True)
 
@@ -36,6 +38,9 @@ def send(
 def map_file(
     file: Annotated[Path, typer.Argument(help="One HL7 message.")],
     mapping: Annotated[str, typer.Option("--mapping", help="Name of a mapping; else intake.mapping.")] = "",
+    against_database: Annotated[
+        bool, typer.Option("--database", help="Also show the items and what would change in the database.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Show what a message would become and where each value comes from; nothing is stored."""
@@ -50,8 +55,28 @@ def map_file(
         raise Failure(f"{error.filename} cannot be read: {error.strerror}") from None
     report = map_message(raw, chosen, site, zone=ZoneInfo(settings.site.timezone))
     _print(report)
+    if against_database:
+        _print_would(config, raw, mapping)
     if report.errors:
         raise Failure("this message would be refused")
+
+
+def _print_would(config: Path | None, raw: bytes, mapping: str) -> None:
+    """The items as devices would get them, and the database before and after."""
+    with open_desk(config) as (_context, desk):
+        found = desk.examine(Question(raw, mapping, described=False))
+    for item in found.items:
+        missing = f", not sent for lack of {', '.join(item.missing)}" if item.missing else ""
+        typer.echo(f"\nworklist item {item.title}, {item.status}{missing}")
+        rows = [
+            (row.tag, "  " * row.depth + row.keyword, row.vr, row.return_type,
+             f"{row.length}/{row.limit}" if row.limit else "", one_line(row.value))
+            for row in item.rows
+        ]  # fmt: skip
+        table(("tag", "attribute", "VR", "type", "length", "value"), rows)
+    if found.would is not None:
+        typer.echo("\nin the database:")
+        print_rehearsal(found.would)
 
 
 def _print(report: MappingReport) -> None:

@@ -11,6 +11,7 @@ from broker.app import Broker, run
 from broker.commands import ports
 from broker.commands.common import ConfigOption, Failure, read_settings
 from broker.commands.users import link_address
+from broker.dicom.tls import TlsError
 from broker.intake.catalogue import CatalogueError
 from broker.intake.mapping_file import MappingError
 from broker.services import people
@@ -35,7 +36,7 @@ def starting() -> Iterator[None]:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise Failure(f"cannot start: {where}{error.strerror or error}; `broker check` tells more") from None
-    except (MappingError, CatalogueError) as error:
+    except (MappingError, CatalogueError, TlsError) as error:
         raise Failure(f"cannot start: {error}") from None
 
 
@@ -43,8 +44,12 @@ def announce(broker: Broker) -> None:
     """Say where the broker listens, and how to get into the board."""
     settings = broker.settings
     ports.write(settings.data_dir, broker.ports)
-    hosts = {"intake": settings.intake.host, "dicom": settings.dicom.host, "web": settings.web.host}
-    words = {"intake": "HL7 over MLLP", "dicom": f"DICOM, AE title {settings.dicom.ae_title}", "web": "staff board"}
+    hosts = {
+        "intake": settings.intake.host, "dicom": settings.dicom.host, "dicom_tls": settings.dicom.tls.host,
+        "web": settings.web.host,
+    }  # fmt: skip
+    dicom = f"DICOM, AE title {settings.dicom.ae_title}"
+    words = {"intake": "HL7 over MLLP", "dicom": dicom, "dicom_tls": f"{dicom}, over TLS", "web": "staff board"}
     for part, port in sorted(broker.ports.items()):
         typer.echo(f"{part:6}  {hosts[part]}:{port}  {words[part]}")
     token = people.create_link(broker.context, "admin", people.Role.ADMINISTRATOR)

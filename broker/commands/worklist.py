@@ -12,6 +12,7 @@ from broker.dicom import scu
 from broker.domain.attributes import SPS_SEQUENCE, items_of, text, texts
 from broker.domain.errors import Refusal
 from broker.domain.names import display
+from broker.domain.states import StepStatus
 from broker.services import worklist as service
 
 app = typer.Typer(help="Worklists: from the database, or as a device sees them.", no_args_is_help=True)
@@ -100,7 +101,13 @@ def list_items(
             items = service.list_items(context, wanted)
         except Refusal as refusal:
             raise typer.BadParameter(refusal.text) from None
-    _print([item.document for item in items], as_json=as_json)
+    _print([_with_status(item.document, item.candidate.status) for item in items], as_json=as_json)
+
+
+def _with_status(document: Mapping[str, object], status: StepStatus) -> dict[str, object]:
+    """The item with the status of its step, for which DICOM need not have a term."""
+    step = next(iter(items_of(document.get(SPS_SEQUENCE))), {})  # type: ignore[arg-type]
+    return {**document, SPS_SEQUENCE: [{**step, "ScheduledProcedureStepStatus": status.value}]}
 
 
 def _print(items: "list[Mapping[str, object]] | tuple[Mapping[str, object], ...]", *, as_json: bool) -> None:
@@ -108,7 +115,8 @@ def _print(items: "list[Mapping[str, object]] | tuple[Mapping[str, object], ...]
         typer.echo(json.dumps(list(items), ensure_ascii=False, indent=2))
         return
     table(
-        ("start", "modality", "station", "patient", "patient ID", "accession", "step", "description"), map(_row, items)
+        ("start", "modality", "station", "patient", "patient ID", "accession", "step", "status", "description"),
+        map(_row, items),
     )
     typer.echo(f"{len(items)} item{'' if len(items) == 1 else 's'}")
 
@@ -120,5 +128,5 @@ def _row(item: Mapping[str, object]) -> tuple[str, ...]:
         f"{date[:4]}-{date[4:6]}-{date[6:]} {time[:2]}:{time[2:4]}", text(step, "Modality"),
         ",".join(texts(step.get("ScheduledStationAETitle"))), display(str(item.get("PatientName", ""))),
         str(item.get("PatientID", "")), str(item.get("AccessionNumber", "")), text(step, "ScheduledProcedureStepID"),
-        text(step, "ScheduledProcedureStepDescription"),
+        text(step, "ScheduledProcedureStepStatus"), text(step, "ScheduledProcedureStepDescription"),
     )  # fmt: skip

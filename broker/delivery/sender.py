@@ -218,7 +218,7 @@ def _report(entry: Notification, outcome: Outcome, milliseconds: int) -> None:
     level = logging.INFO if outcome.verdict is Verdict.DELIVERED else logging.WARNING
     words = "" if outcome.verdict is Verdict.DELIVERED else f", attempt {entry.attempts + 1}"
     _log.log(
-        level, "notification %s (%s) to %s: %s in %d ms%s",
+        level, "notification %s (%s) to %s: %s, took %d ms%s",
         entry.message_id, entry.kind.value, entry.destination, outcome.verdict.value, milliseconds, words,
     )  # fmt: skip
 

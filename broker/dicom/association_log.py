@@ -11,6 +11,7 @@ from broker.dicom.upper_layer.observer import (
     AssociationOpened,
     AssociationRejected,
     ContextsRejected,
+    Observer,
 )
 from broker.services.devices import DeviceLog, WarningKind
 
@@ -25,13 +26,19 @@ _log = logging.getLogger(__name__)
 
 
 class AssociationLog:
-    """The acceptor's ``Observer``: one log line an event, and a warning about the device when something is odd."""
+    """The acceptor's ``Observer``: one log line an event, and a warning about the device when something is odd.
 
-    def __init__(self, devices: DeviceLog | None = None) -> None:
+    ``more`` observers hear of it too.
+    """
+
+    def __init__(self, devices: DeviceLog | None = None, *more: Observer) -> None:
         self._devices = devices
+        self._more = more
 
     def observe(self, event: AssociationEvent) -> None:
         """Log one event; titles and addresses are not patient data."""
+        for observer in self._more:
+            observer.observe(event)
         self._warn(event)
         match event:
             case AssociationOpened():

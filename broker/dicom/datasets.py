@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydicom.datadict import dictionary_VR
 
@@ -87,6 +88,7 @@ def _inflate(data: bytes) -> bytes:
     return plain
 
 
+@lru_cache(4096)
 def _dictionary_vr(tag: int) -> str:
     """The VR of the dictionary; UN for private and unknown tags; one choice where it allows several."""
     try:

@@ -15,6 +15,10 @@ class BrokerHandlers:
     worklist: WorklistHandler
     mpps: MppsHandler
 
+    def find_at_once(self, request: Request) -> tuple[Response, ...] | None:
+        """C-FIND that needs no waiting, or None."""
+        return self.worklist.find_at_once(request)
+
     def find(self, request: Request) -> Iterator[Response]:
         """C-FIND on the worklist."""
         return self.worklist.find(request)

@@ -6,7 +6,7 @@ Owns the contract between an acceptor (which speaks PS3.8 and PS3.7) and the han
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +74,11 @@ class Handlers(Protocol):
 
     def get(self, request: Request) -> Response:
         """N-GET (PS3.4 F.8: MPPS Retrieve)."""
+
+
+@runtime_checkable
+class AnswersAtOnce(Protocol):
+    """Handlers that may have an answer ready: they are asked on the acceptor's event loop and must not wait."""
+
+    def find_at_once(self, request: Request) -> tuple[Response, ...] | None:
+        """All responses to a C-FIND, the final one last; None when ``find`` has to be called."""

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from broker.dicom import identifiers
 from broker.dicom.charset import charset as known_charset
@@ -15,19 +16,24 @@ from broker.dicom.encoded_items import EncodedItems, Key
 from broker.dicom.encoding import Encoder, encoder
 from broker.dicom.identifiers import Identifier, IdentifierError
 from broker.dicom.messages import Request, Response
+from broker.dicom.ready_answers import Answer, Question, ReadyAnswers
 from broker.dicom.statuses import FindStatus
 from broker.domain.devices import DeviceProfile, Devices
 from broker.domain.errors import Refusal, Unavailable
 from broker.domain.fitting import ItemUnfitError
+from broker.domain.query import Manner, WorklistQuery
+from broker.domain.query_keys import query_of
+from broker.domain.states import StepStatus
 from broker.domain.zones import offset_of
 from broker.services import worklist
 from broker.services.context import Context
 from broker.services.devices import DeviceLog, QueryRecord, WarningKind
-from broker.services.worklist import Asking, WorklistEntry
+from broker.services.worklist import WorklistEntry
 
 MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 
 _COMMENT_LIMIT = 64
+_CACHED_SIZE = 4096
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +57,14 @@ class _Course:
     status: int = FindStatus.CANCEL
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request, understood."""
+
+    identifier: Identifier
+    question: Question
+
+
 class WorklistHandler:
     """Answers C-FIND; safe to call from many threads."""
 
@@ -60,6 +74,21 @@ class WorklistHandler:
         self._registry = registry
         self._log = log
         self._encoded = EncodedItems()
+        self._ready = ReadyAnswers()
+
+    def find_at_once(self, request: Request) -> tuple[Response, ...] | None:
+        """The whole answer when it is at hand and nothing was committed since it was made, else None.  Never waits."""
+        started = time.monotonic()
+        try:
+            asked = self._asked(request)
+        except (IdentifierError, Refusal):
+            return None  # refused by ``find``
+        answer = self._ready.get(asked.question, self._context.database.data_version)
+        if answer is None:
+            return None
+        course = _Course(asked.identifier, list(answer.step_keys), FindStatus.SUCCESS)
+        self._record(request, course, time.monotonic() - started)
+        return answer.responses
 
     def find(self, request: Request) -> Iterator[Response]:
         """Pending answers by start, station and step ID, then the final one."""
@@ -74,9 +103,17 @@ class WorklistHandler:
             self._record(request, course, time.monotonic() - started)
 
     def _answers(self, request: Request, course: _Course) -> Iterator[Response]:
-        device = self._registry.profile(request.association.calling_ae_title)
         try:
-            yield from self._items(request, device, course)
+            version = self._context.database.data_version
+            asked = self._asked(request)
+            course.identifier = asked.identifier
+            self._note(asked.identifier, request.association.calling_ae_title)
+            given = []
+            for response in self._items(asked, request.association.calling_ae_title, course):
+                given.append(response)
+                if response.dataset is None:  # the last one, behind which nobody asks for more
+                    self._ready.keep(asked.question, version, Answer(tuple(given), tuple(course.step_keys)))
+                yield response
         except IdentifierError as error:
             yield _failure(error.status, error.text, error.tag)
         except Refusal as refusal:
@@ -84,30 +121,22 @@ class WorklistHandler:
         except Unavailable:
             yield _failure(FindStatus.OUT_OF_RESOURCES, "database not reachable, repeat later")
 
-    def _items(self, request: Request, device: DeviceProfile, course: _Course) -> Iterator[Response]:
+    def _asked(self, request: Request) -> _Asked:
+        """What the device wants to know; raises IdentifierError or Refusal when it asks wrongly."""
         if request.sop_class_uid != MODALITY_WORKLIST_FIND:
-            yield _failure(FindStatus.SOP_CLASS_NOT_SUPPORTED, "only the Modality Worklist is served here")
-            return
-        course.identifier = identifier = identifiers.read(request.dataset, request.transfer_syntax_uid)
-        self._note(identifier, device)
+            raise IdentifierError(FindStatus.SOP_CLASS_NOT_SUPPORTED, "only the Modality Worklist is served here")
+        device = self._registry.profile(request.association.calling_ae_title)
+        # devices ask the same question all day; rare long ones are not worth their memory
+        understand = _understood if len(request.dataset) <= _CACHED_SIZE else _understood.__wrapped__
+        sent = (request.dataset, request.transfer_syntax_uid)
+        manner = device.manner(fuzzy=request.association.fuzzy_names)
+        identifier, as_sent = understand(*sent, self._context.site.shown, self._config.limit, manner)
         offset = offset_of(identifier.timezone) if request.association.timezone_adjustment else None
-        asking = Asking(self._config.limit, request.association.fuzzy_names, offset)
-        query = worklist.query_for(self._context, identifier.keys, device, asking)
-        status = FindStatus.PENDING
-        if identifier.unsupported and device.warn_unsupported:
-            status = FindStatus.PENDING_KEY_NOT_SUPPORTED
+        query = worklist.for_device(self._context, as_sent, device, offset)
+        warned = bool(identifier.unsupported) and device.warn_unsupported
+        status = FindStatus.PENDING_KEY_NOT_SUPPORTED if warned else FindStatus.PENDING
         writer = self._writer(request, identifier, device, offset)
-        one_more = replace(query, limit=query.limit + 1) if query.limit else query
-        for read, entry in enumerate(worklist.find(self._context, one_more)):
-            if query.limit and read == query.limit:
-                _log.warning("the list of %s was cut at %d items", device.ae_title, query.limit)
-                self._log.warned(device.ae_title, WarningKind.CUT, f"its list was cut at {query.limit} items")
-                break
-            encoded = self._encode(entry, writer, device)
-            if encoded is not None:
-                course.step_keys.append(entry.step_key)
-                yield Response(status, encoded)
-        yield Response(FindStatus.SUCCESS)
+        return _Asked(identifier, Question(query, writer, status))
 
     def _writer(self, request: Request, identifier: Identifier, device: DeviceProfile, offset: int | None) -> Encoder:
         charsets = choices(device.charset, identifier.charset, self._config.charset)
@@ -116,22 +145,35 @@ class WorklistHandler:
             treatment = replace(treatment, zone=(self._context.site.zone, offset))
         return encoder(identifier.shape, request.transfer_syntax_uid, charsets, treatment)
 
-    def _note(self, identifier: Identifier, device: DeviceProfile) -> None:
+    def _note(self, identifier: Identifier, ae_title: str) -> None:
         """What is odd about a request is kept for the device page."""
         if identifier.unsupported:
             tags = ", ".join(f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in identifier.unsupported[:10])
-            self._log.warned(device.ae_title, WarningKind.KEYS, f"it asks for what the worklist does not have: {tags}")
+            self._log.warned(ae_title, WarningKind.KEYS, f"it asks for what the worklist does not have: {tags}")
         if identifier.charset and not known_charset(identifier.charset):
-            self._log.warned(device.ae_title, WarningKind.CHARSET, "it names a character set that is not known")
+            self._log.warned(ae_title, WarningKind.CHARSET, "it names a character set that is not known")
 
-    def _encode(self, entry: WorklistEntry, writer: Encoder, device: DeviceProfile) -> bytes | None:
+    def _items(self, asked: _Asked, ae_title: str, course: _Course) -> Iterator[Response]:
+        query, writer, status = asked.question
+        one_more = replace(query, limit=query.limit + 1) if query.limit else query
+        for read, entry in enumerate(worklist.find(self._context, one_more)):
+            if query.limit and read == query.limit:
+                _log.warning("the list of %s was cut at %d items", ae_title, query.limit)
+                self._log.warned(ae_title, WarningKind.CUT, f"its list was cut at {query.limit} items")
+                break
+            encoded = self._encode(entry, writer, ae_title)
+            if encoded is not None:
+                course.step_keys.append(entry.step_key)
+                yield Response(status, encoded)
+        yield Response(FindStatus.SUCCESS)
+
+    def _encode(self, entry: WorklistEntry, writer: Encoder, ae_title: str) -> bytes | None:
         key = Key(entry.step_key, entry.version, writer)
         try:
             return self._encoded.get(key, lambda: writer.encode(entry.document))
         except ItemUnfitError as error:
             _log.error("step %d cannot be sent: %s", entry.step_key, error)
-            text = f"step {entry.step_key} was withheld: {error}"
-            self._log.warned(device.ae_title, WarningKind.WITHHELD, text)
+            self._log.warned(ae_title, WarningKind.WITHHELD, f"step {entry.step_key} was withheld: {error}")
             return None
 
     def _record(self, request: Request, course: _Course, seconds: float) -> None:
@@ -143,6 +185,14 @@ class WorklistHandler:
                 answers=len(course.step_keys), milliseconds=round(seconds * 1000), step_keys=course.step_keys,
             )
         )  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def _understood(
+    data: bytes, transfer_syntax_uid: str, shown: frozenset[StepStatus], limit: int, manner: Manner
+) -> tuple[Identifier, WorklistQuery]:
+    identifier = identifiers.read(data, transfer_syntax_uid)
+    return identifier, query_of(identifier.keys, shown, limit, manner)
 
 
 def _failure(status: FindStatus, text: str, tag: int | None = None) -> Response:

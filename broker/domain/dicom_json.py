@@ -4,6 +4,7 @@ Keys are tags of eight upper-case hexadecimal digits; nothing here knows bytes, 
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 #: one element: {"vr": ..., "Value": [...]} or {"vr": ..., "InlineBinary": ...}; neither when it has no value
 Element = Mapping[str, object]
@@ -12,6 +13,7 @@ Dataset = Mapping[str, Element]
 _PERSON_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 
+@lru_cache(4096)  # a request asks for the same few hundred tags again and again
 def key_of(tag: int) -> str:
     """The key of a tag given as ``group << 16 | element``."""
     return f"{tag:08X}"
@@ -19,13 +21,14 @@ def key_of(tag: int) -> str:
 
 def values(dataset: Dataset, tag: int) -> Sequence[object]:
     """The values of an element as they stand; empty when it is absent or empty."""
-    found = dataset.get(key_of(tag), {}).get("Value")
-    return found if isinstance(found, list | tuple) else ()
+    element = dataset.get(key_of(tag))
+    found = element.get("Value") if element else None
+    return found if isinstance(found, (list, tuple)) else ()
 
 
 def texts(dataset: Dataset, tag: int) -> tuple[str, ...]:
     """The values of an element as text without padding, empty ones left out; groups of person names joined by ``=``."""
-    return tuple(t for t in (_text(v) for v in values(dataset, tag)) if t)
+    return tuple([t for v in values(dataset, tag) if (t := _text(v))])
 
 
 def text(dataset: Dataset, tag: int) -> str:
@@ -46,15 +49,19 @@ def is_present(dataset: Dataset, tag: int) -> bool:
 
 def has_value(dataset: Dataset, tag: int) -> bool:
     """True when the element has a value: an item, some bytes, or text that is not only padding."""
-    element = dataset.get(key_of(tag), {})
+    element = dataset.get(key_of(tag))
+    if not element:
+        return False
     if element.get("InlineBinary") or element.get("BulkDataURI"):
         return True
     if element.get("vr") == "SQ":
         return bool(items(dataset, tag))
-    return bool(texts(dataset, tag))
+    return any(_text(value) for value in values(dataset, tag))
 
 
 def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value.strip(" \0")
     if isinstance(value, Mapping):
         groups = [str(value.get(group) or "").strip() for group in _PERSON_GROUPS]
         return "=".join(groups).rstrip("=")

@@ -23,7 +23,13 @@ _NUMBERS = frozenset(
 )  # fmt: skip
 #: what devices only echo and compare: sent whole even when too long, as intake accepted it (architecture, decision 3)
 _ECHOED = frozenset(
-    {"RequestedProcedureID", "ScheduledProcedureStepID", "ScheduledStationAETitle", "ScheduledStationName"}
+    {
+        "RequestedProcedureID",
+        "ScheduledProcedureStepID",
+        "ScheduledStationAETitle",
+        "ScheduledStationName",
+        "ScheduledProcedureStepLocation",
+    }
 )
 _WHOLE_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "IS", "TM", "UI"})
 _MOST_OF_US = 65_535

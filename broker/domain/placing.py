@@ -12,6 +12,7 @@ from broker.domain.errors import Reason, Refusal
 from broker.domain.merging import merge, merge_filled
 from broker.domain.model import Changes, Identifier, Order, OrderChange, Procedure, ProcedureChange, Step, StepChange
 from broker.domain.states import StepStatus
+from broker.domain.step_times import follow_start
 
 
 class Numbering(Protocol):
@@ -158,7 +159,8 @@ def _change_steps(
             steps.append(Step(step_id, StepStatus.SCHEDULED, StepStatus.SCHEDULED, merge_filled({}, change)))
         else:
             step = steps[index]
-            steps[index] = replace(step, attributes=merge_filled(step.attributes, change, recoded=recoded))
+            merged = merge_filled(step.attributes, change, recoded=recoded)
+            steps[index] = replace(step, attributes=follow_start(step.attributes, merged, change))
     return tuple(steps)
 
 

@@ -4,6 +4,7 @@ Owns: the table from reasons to codes.  Must not: decide what is refused.
 """
 
 import re
+from collections.abc import Mapping
 
 from broker.domain.errors import Reason, Refusal
 from hl7.errors import AckCode, Hl7Error, Location
@@ -20,6 +21,11 @@ _CODES = {
     Reason.UNSUPPORTED: (AckCode.AR, "200"),
 }
 _WHERE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:-(\d+)(?:\.(\d+))?)?")
+
+
+def reason_codes() -> Mapping[Reason, tuple[AckCode, str]]:
+    """Which acknowledgement and error code each refusal gets, for the interface specification."""
+    return _CODES
 
 
 def error_of(refusal: Refusal) -> Hl7Error:

@@ -3,8 +3,9 @@
 Owns: ``procedures.csv`` and finding its entries.  Must not: map messages.
 
 Columns: procedure_code, scheme, description, modality, protocol_codes, station_ae_titles, station_names, location,
-contrast_agent.  ``protocol_codes`` holds ``code^meaning^scheme``; it and the stations may hold several, separated by
-``;``.  Several rows with the same code and scheme are the steps of that procedure, told apart by
+contrast_agent, duration.  ``protocol_codes`` holds
+``code^meaning^scheme``; it and the stations may hold several, separated by ``;``.  ``duration`` is the planned length
+of the step in minutes.  Several rows with the same code and scheme are the steps of that procedure, told apart by
 their protocol codes.  An empty scheme stands for any.
 """
 
@@ -12,11 +13,14 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 COLUMNS = (
     "procedure_code", "scheme", "description", "modality", "protocol_codes", "station_ae_titles", "station_names",
-    "location", "contrast_agent",
+    "location", "contrast_agent", "duration",
 )  # fmt: skip
+#: longest planned length of a step, in minutes
+_LONGEST = 24 * 60
 
 
 class CatalogueError(Exception):
@@ -47,6 +51,8 @@ class CatalogueStep:
     station_names: tuple[str, ...] = ()
     location: str = ""
     contrast_agent: str = ""
+    #: planned length in minutes; 0 when it is not known
+    duration: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,32 @@ def _catalogue(path: Path, rows: "csv.DictReader[str]") -> Catalogue:
     return Catalogue({key: tuple(steps) for key, steps in found.items()})
 
 
+def merged(present: Catalogue, added: Catalogue) -> Catalogue:
+    """``present`` with the procedures of ``added``; one that both have is taken from ``added``, with all its steps."""
+    return Catalogue({**present.procedures, **added.procedures})
+
+
+def write_catalogue(catalogue: Catalogue, file: TextIO) -> None:
+    """Write every procedure as CSV, in the order of their codes; what is read again from it is the same catalogue."""
+    rows = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    rows.writeheader()
+    for (code, scheme), steps in sorted(catalogue.procedures.items()):
+        for step in steps:
+            rows.writerow(_row(code, scheme, step))
+
+
+def _row(code: str, scheme: str, step: CatalogueStep) -> dict[str, str]:
+    return {
+        "procedure_code": code, "scheme": scheme, "description": step.description, "modality": step.modality,
+        "protocol_codes": ";".join(
+            "^".join((c.code, c.meaning, c.scheme)).rstrip("^") for c in step.protocol_codes
+        ),
+        "station_ae_titles": ";".join(step.station_ae_titles), "station_names": ";".join(step.station_names),
+        "location": step.location, "contrast_agent": step.contrast_agent,
+        "duration": str(step.duration) if step.duration else "",
+    }  # fmt: skip
+
+
 def _step(values: Mapping[str, str]) -> tuple[CatalogueStep, list[str]]:
     wrong = []
     modality = values["modality"].upper()
@@ -115,9 +147,13 @@ def _step(values: Mapping[str, str]) -> tuple[CatalogueStep, list[str]]:
             wrong.append(f"protocol_codes: {text!r} is not code^meaning^scheme")
             continue
         codes.append(ProtocolCode(*[*parts, "", ""][:3]))
+    duration = values.get("duration", "")
+    minutes = int(duration) if duration.isascii() and duration.isdigit() else 0
+    if duration and not 0 < minutes <= _LONGEST:
+        wrong.append(f"duration: write whole minutes, 1 to {_LONGEST}")
     step = CatalogueStep(
         values.get("description", ""), modality, tuple(codes), titles, _list(values.get("station_names", "")),
-        values.get("location", ""), values.get("contrast_agent", ""),
+        values.get("location", ""), values.get("contrast_agent", ""), minutes,
     )  # fmt: skip
     return step, wrong
 

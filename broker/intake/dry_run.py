@@ -72,11 +72,12 @@ def map_message(
     report.warnings += translation.warnings
     report.ignored += translation.ignored
     for change, trace in zip(translation.changes, translation.traces, strict=True):
-        report.changes.append(MappedChange(trace.where, trace.asked, tuple(_values(change, trace))))
+        report.changes.append(MappedChange(trace.where, trace.asked, tuple(values_of(change, trace))))
     return report
 
 
-def _values(change: Change, trace: ChangeTrace) -> Iterator[MappedValue]:
+def values_of(change: Change, trace: ChangeTrace) -> Iterator[MappedValue]:
+    """The values of one change with where each came from."""
     patient = change.patient
     numbers = {"PatientID": patient.identifiers[0]} if patient.identifiers else {}
     yield from _entity("patient", numbers, patient.attributes, trace)

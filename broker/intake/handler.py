@@ -22,7 +22,7 @@ from broker.intake.senders import Sender, Senders
 from broker.intake.translate import Translation, require_supported, translate
 from broker.services import journal
 from broker.services.context import Context
-from broker.services.journal import ReceivedMessage, Refused
+from broker.services.journal import JournalEntry, ReceivedMessage, Refused
 from hl7 import batch
 from hl7.acknowledge import acknowledge, wanted
 from hl7.errors import AckCode, ContentError, Hl7Error, Location, UnreadableMessage, UnsupportedMessage
@@ -55,6 +55,11 @@ class _Exchange:
     header: Header
     began: float
     sender: Sender | None = None
+    #: the journal entry that is read again, and what the new entry says of it
+    replays: int | None = None
+    note: Mapping[str, object] = field(default_factory=dict)
+    #: the journal entry made of it, and its outcome
+    result: tuple[int, str] | None = None
 
 
 class MessageHandler:
@@ -93,8 +98,23 @@ class MessageHandler:
                 answers[-1].append(answer)
         return batch.acknowledge_batch(file, answers)
 
+    def answer_again(self, entry: JournalEntry, by: str) -> tuple[int, str]:
+        """Read a message of the journal again, for good, whatever became of it before; nobody is answered.
+
+        Answers the new journal entry's key and outcome.  Raises Unavailable.
+        """
+        exchange = self._exchange(entry.raw, entry.peer)
+        exchange.replays, exchange.note = entry.key, {"replay_of": entry.key, "by": by}
+        exchange.sender = self._config.senders.named(entry.sender) or exchange.sender
+        self._settle(exchange)
+        if exchange.result is None:
+            raise Unavailable("the message could not be stored now")
+        return exchange.result
+
     def _answer_message(self, raw: bytes, peer: str) -> bytes | None:
-        exchange = self._exchange(raw, peer)
+        return self._settle(self._exchange(raw, peer))
+
+    def _settle(self, exchange: _Exchange) -> bytes | None:
         try:
             return self._process(exchange)
         except Refusal as refusal:
@@ -107,7 +127,8 @@ class MessageHandler:
             raise Unavailable("the message could not be stored now") from error
         except Exception as error:  # noqa: BLE001 - the edge of the thread: a fault must not take the connection along
             # the type only: the text of a foreign exception may hold what the message says
-            _log.error("message %s of %s failed: %s", exchange.received.control_id, peer, type(error).__name__)
+            received = exchange.received
+            _log.error("message %s of %s failed: %s", received.control_id, received.peer, type(error).__name__)
             return self._refuse(exchange, [internal_error()], outcome="failed")
 
     def _exchange(self, raw: bytes, peer: str) -> _Exchange:
@@ -133,15 +154,18 @@ class MessageHandler:
         self._check_header(message)
         env = Environment(self._context.site.zone, sender.zone or self._context.site.zone, received.received_at)
         translation = translate(message, self._mappings[sender.mapping], env, self._site)
-        details = _details(message, translation)
+        details = {**exchange.note, **_details(message, translation)}
         if translation.errors:
             raise _Fatal(translation.errors, details)
         answer = self._acknowledge(exchange.header, AckCode.AA)
         read = time.perf_counter() - exchange.began
         outcome = journal.receive(
             self._context, received, translation.changes, answer,
-            details=details, seconds={"read": round(read, 6)}, duplicates=self._config.duplicates,
+            details=details, seconds={"read": round(read, 6)},
+            duplicates=None if exchange.replays is not None else self._config.duplicates,
+            unmapped_codes=translation.unmapped,
         )  # fmt: skip
+        exchange.result = outcome.journal_key, outcome.outcome
         _log.info(
             "message %s of %s: %s (%s, %.1f ms, %d warnings)", received.control_id, received.sender, outcome.outcome,
             received.message_type, (time.perf_counter() - exchange.began) * 1000,
@@ -181,7 +205,9 @@ class MessageHandler:
         answer = self._acknowledge(exchange.header, code, errors)
         place = str(first.location or "")
         reason = Refused(first.error_code, place, first.text)
-        journal.refuse(self._context, received, reason, answer, outcome=outcome, details=details)
+        kept = details or exchange.note
+        key = journal.refuse(self._context, received, reason, answer, outcome=outcome, details=kept)
+        exchange.result = key, outcome
         _log.warning(
             "message %s of %s refused: %s %s at %s: %s", received.control_id, received.sender, code.value,
             first.error_code, place or "no place", first.text,

@@ -99,6 +99,8 @@ def qualifiers(pieces: Sequence[Piece], env: Environment) -> Value | None:
 
 
 def _require_writable(value: str) -> None:
+    if value.isalnum():
+        return
     if "\\" in value or any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in value):
         raise Unusable("an identifier must not hold a backslash or control characters")
 

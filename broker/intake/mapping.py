@@ -35,8 +35,11 @@ def evaluate(rules: Iterable[Rule], scope: Scope, env: Environment, *, creating:
     """
     out = Mapped()
     for rule in rules:
-        found = _identify(rule, scope, env, out) if rule.is_identity else _fill(rule, scope, env, out)
-        if not found:
+        if rule.asks is not None and rule.asks.isdisjoint(scope.said):
+            found = False
+        else:
+            found = _identify(rule, scope, env, out) if rule.is_identity else _fill(rule, scope, env, out)
+        if not found and rule.missing is not Missing.OMIT:
             _miss(rule, scope, env, out, creating=creating)
     return out
 
@@ -52,9 +55,11 @@ def _fill(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
                 return True
             continue
         pieces = scope.pieces(source)
+        if not pieces:
+            continue
         present = [piece for piece in pieces if piece.presence is Presence.VALUE]
         if not present:
-            null = null or next(iter(pieces), None)
+            null = null or pieces[0]
             continue
         try:
             value = _converted(rule, present, env, out)
@@ -68,7 +73,7 @@ def _fill(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
         elif not rule.gather:
             _take(rule, source, present[0], value, out)
             return True
-        out.trace.setdefault(rule.keyword, Traced(Origin.MESSAGE, str(present[0].location)))
+        out.trace.setdefault(rule.keyword, Traced(Origin.MESSAGE, present[0].place))
     if gathered:
         out.values[rule.keyword] = gathered
         return True
@@ -97,8 +102,9 @@ def _converted(rule: Rule, pieces: Sequence[Piece], env: Environment, out: Mappe
 
 
 def _take_warnings(rule: Rule, place: Location, env: Environment, out: Mapped) -> None:
-    out.problems += [Problem(rule.keyword, text, place) for text in env.warnings]
-    env.warnings.clear()
+    if env.warnings:
+        out.problems += [Problem(rule.keyword, text, place) for text in env.warnings]
+        env.warnings.clear()
 
 
 def _fitted(rule: Rule, value: Value, env: Environment) -> Value | None:
@@ -118,7 +124,7 @@ def _fitted(rule: Rule, value: Value, env: Environment) -> Value | None:
 
 def _take(rule: Rule, source: Source, piece: Piece, value: Value, out: Mapped) -> None:
     out.chosen[rule.keyword] = source
-    _put(rule, value, Traced(Origin.MESSAGE, str(piece.location)), out, weak=source.weak)
+    _put(rule, value, Traced(Origin.MESSAGE, piece.place), out, weak=source.weak)
 
 
 def _put(rule: Rule, value: Value, traced: Traced, out: Mapped, *, weak: bool) -> None:
@@ -133,7 +139,7 @@ def _delete(rule: Rule, null: Piece | None, out: Mapped) -> bool:
     if null is None:
         return False
     out.values[rule.keyword] = None
-    out.trace[rule.keyword] = Traced(Origin.DELETED, str(null.location))
+    out.trace[rule.keyword] = Traced(Origin.DELETED, null.place)
     return True
 
 
@@ -152,7 +158,7 @@ def _identify(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
         _take_warnings(rule, place, env, out)
         if found:
             out.identifiers[rule.keyword] = found
-            out.trace[rule.keyword] = Traced(Origin.MESSAGE, str(place))
+            out.trace[rule.keyword] = Traced(Origin.MESSAGE, present[0].place)
             return True
     return False
 

@@ -53,14 +53,15 @@ class _Reader:
         return ""
 
 
-def load_mapping(name: str, folders: tuple[Path, ...] = ()) -> SenderMapping:
+def load_mapping(name: str, folders: tuple[Path, ...] = (), edited: Mapping[str, str] | None = None) -> SenderMapping:
     """Load the mapping ``name`` (a file ``name.toml`` in one of ``folders``, else a shipped one).
 
+    ``edited`` holds texts, by name, that count instead of their files.
     Raises MappingError with every problem of the file and those it extends.
     """
     document: dict[str, Any] = {}
     readers: list[_Reader] = []
-    _collect(name, (*folders, config_folder() / "mappings"), document, readers, ())
+    _collect(name, mapping_files(folders, edited), document, readers, ())
     problems = [problem for reader in readers for problem in reader.problems]
     mapping = _build(name, document, readers[0]) if readers and not problems else None
     problems = [problem for reader in readers for problem in reader.problems]
@@ -69,17 +70,42 @@ def load_mapping(name: str, folders: tuple[Path, ...] = ()) -> SenderMapping:
     return mapping
 
 
+@dataclass(frozen=True)
+class MappingFiles:
+    """Where mapping texts come from: what is being edited, else the first folder that has the file."""
+
+    folders: tuple[Path, ...]
+    edited: Mapping[str, str]
+
+    def text(self, name: str) -> str | None:
+        """The text of a mapping's own file; None when there is no such mapping."""
+        reader = self.reader(name)
+        return None if reader is None else reader.text
+
+    def reader(self, name: str) -> _Reader | None:
+        """The text of a mapping, with its path for problems; None when there is no such mapping."""
+        path = next((f / f"{name}.toml" for f in self.folders if (f / f"{name}.toml").is_file()), None)
+        if name in self.edited:
+            return _Reader(path or Path(f"{name}.toml"), self.edited[name])
+        return None if path is None else _Reader(path, path.read_text(encoding="utf-8"))
+
+
+def mapping_files(folders: tuple[Path, ...], edited: Mapping[str, str] | None = None) -> MappingFiles:
+    """The site's folders, then the shipped mappings."""
+    return MappingFiles((*folders, config_folder() / "mappings"), edited or {})
+
+
 def _collect(
-    name: str, folders: tuple[Path, ...], document: dict[str, Any], readers: list[_Reader], seen: tuple[str, ...]
+    name: str, files: MappingFiles, document: dict[str, Any], readers: list[_Reader], seen: tuple[str, ...]
 ) -> None:
     """Read ``name`` and what it extends; the extending file wins, key by key."""
-    path = next((f / f"{name}.toml" for f in folders if (f / f"{name}.toml").is_file()), None)
-    if path is None:
+    reader = files.reader(name)
+    if reader is None:
         place = readers[-1].path if readers else Path(f"{name}.toml")
-        raise MappingError([f"{place}: no mapping {name!r} in {', '.join(str(f) for f in folders)}"])
+        raise MappingError([f"{place}: no mapping {name!r} in {', '.join(str(f) for f in files.folders)}"])
+    path = reader.path
     if name in seen:
         raise MappingError([f"{path}: extends: {' -> '.join((*seen, name))} goes in a circle; remove one"])
-    reader = _Reader(path, path.read_text(encoding="utf-8"))
     readers.append(reader)
     try:
         own = tomllib.loads(reader.text)
@@ -89,7 +115,7 @@ def _collect(
         reader.wrong(key, f"unknown; known are {', '.join(sorted(_TOP))}")
     base = own.pop("extends", None)
     if isinstance(base, str):
-        _collect(base, folders, document, readers, (*seen, name))
+        _collect(base, files, document, readers, (*seen, name))
     elif base is not None:
         reader.wrong("extends", "write the name of a mapping, without .toml")
     _overlay(document, own, reader)

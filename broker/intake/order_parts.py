@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from broker.domain.attributes import Level, Value, text
+from broker.domain.step_times import end_after
 from broker.intake.catalogue import Catalogue, CatalogueStep
 from broker.intake.codes import code_item
 from broker.intake.environment import Environment
@@ -15,6 +16,7 @@ from broker.intake.mapping import evaluate
 from broker.intake.pieces import Scope
 from broker.intake.rules import Mapped, Origin, Problem, Rule, SenderMapping, Traced
 from broker.intake.stations import DefaultStations
+from broker.services.unmapped import CodeSeen
 from hl7.errors import Location
 
 
@@ -46,6 +48,8 @@ class ProcedurePart:
     mapped: Mapped
     derived: dict[str, Value]
     steps: list[StepPart]
+    #: the procedure's code, when the catalogue does not have it
+    unmapped: CodeSeen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Reader:
         if known and known[0].description and "RequestedProcedureDescription" not in mapped.values:
             derived["RequestedProcedureDescription"] = known[0].description
             mapped.trace["RequestedProcedureDescription"] = _CATALOGUE
-        return ProcedurePart(mapped, derived, steps)
+        return ProcedurePart(mapped, derived, steps, None if known else _unmapped(group, steps))
 
     def _catalogued(self, group: OrderGroup) -> tuple[CatalogueStep, ...]:
         """The catalogue's steps for the universal service identifier, or its alternate code (OBR-4)."""
@@ -125,12 +129,23 @@ class Reader:
                 step.derived[keyword] = value
                 if keyword not in mapped.values:
                     mapped.trace[keyword] = _CATALOGUE
+            self._plan_end(step, entry)
             mapped.problems = [replace(p, fatal=False) if p.keyword == "Modality" else p for p in mapped.problems]
         modality = text({**step.derived, **_stated(mapped)}, "Modality")
         if not modality:
             self._note_missing_modality(mapped, group)
         elif "ScheduledStationAETitle" not in {**step.derived, **mapped.values}:
             self._default_station(step, modality, group)
+
+    def _plan_end(self, step: StepPart, entry: CatalogueStep) -> None:
+        """The end by the planned length, where the message tells the start and not the end."""
+        mapped = step.mapped
+        said = {**mapped.defaults, **_stated(mapped)}
+        if not entry.duration or any(keyword in mapped.values for keyword in _END):
+            return
+        end = end_after(said, entry.duration)
+        step.derived.update(end)
+        mapped.trace.update(dict.fromkeys(end, Traced(Origin.CATALOGUE, f"start and {entry.duration} minutes")))
 
     def _catalogue_values(self, entry: CatalogueStep) -> dict[str, Value]:
         codes = entry.protocol_codes
@@ -165,6 +180,18 @@ class Reader:
 
 _CATALOGUE = Traced(Origin.CATALOGUE, "by procedure code")
 _PROTOCOL = "ScheduledProtocolCodeSequence"
+_END = "ScheduledProcedureStepEndDate", "ScheduledProcedureStepEndTime"
+
+
+def _unmapped(group: OrderGroup, steps: list[StepPart]) -> CodeSeen | None:
+    """The universal service identifier as the message has it, and the modality that the message itself says."""
+    if group.obr is None:
+        return None
+    service = group.obr.field(4)
+    code = next((service.part(n) for n in (1, 4) if service.part(n)), "")
+    place = 1 if service.part(1) else 4
+    modality = text(_stated(steps[0].mapped), "Modality")
+    return CodeSeen(code, service.part(place + 2).upper(), service.part(place + 1), modality) if code else None
 
 
 def _place(group: OrderGroup, field_number: int) -> Location:

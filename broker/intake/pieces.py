@@ -5,8 +5,9 @@ Must not: convert values (see ``conversions``) or decide which source wins (see 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hl7.elements import NULL, Element, Presence, Repetition
 from hl7.errors import Location
@@ -66,7 +67,7 @@ class Source:
         return str(self.path) if self.path is not None else "constant"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: dozens are made for every message, and freezing doubles their cost
 class Piece:
     """One place that a source path names: a repetition, and the component or subcomponent it starts at."""
 
@@ -97,15 +98,30 @@ class Piece:
         if component is None:
             return self.repetition.part(number)
         if subcomponent is None:
-            return self.repetition.component(component + number - 1).text
+            return self.repetition.part(component + number - 1)
         return self.repetition.component(component).subcomponent(subcomponent + number - 1)
 
     @property
     def location(self) -> Location:
         """The place in the message, for errors."""
-        path = self.path
-        repetition = self.number if self.number > 1 else None
-        return Location(path.segment, self.occurrence, path.field, repetition, path.component, path.subcomponent)
+        return _location(self.path, self.occurrence, self.number)
+
+    @property
+    def place(self) -> str:
+        """The location as text, for traces."""
+        return _place(self.path, self.occurrence, self.number)
+
+
+# bounded: the places that messages of every sender name again and again
+@lru_cache(4096)
+def _location(path: Path, occurrence: int, number: int) -> Location:
+    repetition = number if number > 1 else None
+    return Location(path.segment, occurrence, path.field, repetition, path.component, path.subcomponent)
+
+
+@lru_cache(4096)
+def _place(path: Path, occurrence: int, number: int) -> str:
+    return str(_location(path, occurrence, number))
 
 
 class Index:
@@ -126,22 +142,31 @@ class Index:
 
 
 class Scope:
-    """The segments one order, procedure or step is read from."""
+    """The segments one order, procedure or step is read from; ``said`` are the fields that hold anything."""
 
     def __init__(self, index: Index, segments: Iterable[Segment]) -> None:
         self.index = index
         self.segments: Segments = index.message.scope(segments)
+        self.said: frozenset[tuple[str, int]] = frozenset().union(*(segment.said for segment in self.segments))
 
     def pieces(self, source: Source) -> list[Piece]:
         """Every piece the path of ``source`` names, in order, that is not wholly absent."""
         path = source.path
         if path is None:
             return []
-        found: list[Piece] = []
         segments = self.segments.of(path.segment)
-        for segment in self._wanted(segments, source):
+        if not segments:
+            return []
+        if source.after or source.where is not None:
+            segments = self._wanted(segments, source)
+        if path.occurrence is not None:
+            # a condition or neighbour already chose: the first that fits is meant
+            segments = segments[path.occurrence - 1 : path.occurrence]
+        found: list[Piece] = []
+        number = path.field
+        for segment in segments:
             fields = segment.fields
-            if path.field < len(fields) and fields[path.field]:
+            if number < len(fields) and fields[number]:
                 self._collect(found, segment, path, segment.text(source.unit) if source.unit else "")
         return found
 
@@ -149,16 +174,13 @@ class Scope:
         """Whether a condition holds somewhere in the scope."""
         return condition is None or condition.holds(self.segments.values(condition.path))
 
-    def _wanted(self, segments: tuple[Segment, ...], source: Source) -> Iterable[Segment]:
-        path, condition = source.path, source.where
+    def _wanted(self, segments: tuple[Segment, ...], source: Source) -> tuple[Segment, ...]:
+        condition = source.where
         if source.after:
             segments = tuple(s for s in segments if self.index.parent[s.line] == source.after)
         if condition is not None:
             segments = tuple(s for s in segments if self._fits(s, condition))
-        if path is None or path.occurrence is None:
-            return segments
-        # a condition or neighbour already chose: the first that fits is meant
-        return segments[path.occurrence - 1 : path.occurrence]
+        return segments
 
     def _fits(self, segment: Segment, condition: Condition) -> bool:
         if condition.path.segment != segment.name:
@@ -166,13 +188,11 @@ class Scope:
         return condition.holds(self.index.message.scope((segment,)).values(condition.path))
 
     def _collect(self, found: list[Piece], segment: Segment, path: Path, unit: str) -> None:
-        field = segment.field(path.field)
         occurrence = self.index.occurrence[segment.line]
+        repetitions, first = segment.repetitions(path.field), 1
         if path.repetition is not None:
-            repetitions: Mapping[int, Repetition] = {path.repetition: field.repetition(path.repetition)}
-        else:
-            repetitions = dict(enumerate(field.repetitions, 1))
-        for number, repetition in repetitions.items():
+            repetitions, first = repetitions[path.repetition - 1 : path.repetition], path.repetition
+        for number, repetition in enumerate(repetitions, first):
             presence = _presence(repetition, path)
             if presence is not Presence.ABSENT:
                 found.append(Piece(segment, repetition, path, occurrence, number, presence, unit))
@@ -180,8 +200,6 @@ class Scope:
 
 def _presence(repetition: Repetition, path: Path) -> Presence:
     """Whether the path says nothing, null or a value there; a null field is null in every part."""
-    if repetition.raw.strip(" ") == NULL:
-        return Presence.NULL
-    if path.component is None:
+    if path.component is None or repetition.raw.strip(" ") == NULL:
         return repetition.presence
-    return repetition.component(path.component).presence
+    return repetition.presence_at(path.component)

@@ -57,11 +57,18 @@ class Rule:
     follows: str = ""
     #: an unusable value refuses the message instead of leaving the attribute out with a warning
     strict: bool = False
+    #: true for what becomes an ``Identifier``
+    is_identity: bool = field(init=False)
+    #: every (segment, field) that is looked into; None when that cannot be known (constants, followers)
+    asks: frozenset[tuple[str, int]] | None = field(init=False, repr=False, compare=False)
 
-    @property
-    def is_identity(self) -> bool:
-        """True for what becomes an ``Identifier``."""
-        return self.keyword in IDENTITY
+    def __post_init__(self) -> None:
+        """Derive what the other fields imply, once for all messages."""
+        paths = [source.path for source in self.sources if source.path is not None]
+        unknown = len(paths) < len(self.sources) or self.follows
+        asks = None if unknown else frozenset((path.segment, path.field) for path in paths)
+        object.__setattr__(self, "is_identity", self.keyword in IDENTITY)
+        object.__setattr__(self, "asks", asks)
 
 
 class Origin(StrEnum):

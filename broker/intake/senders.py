@@ -48,6 +48,10 @@ class Senders:
             return max(fitting, key=lambda s: (bool(s.application), bool(s.facility)))
         return None if self.unknown == "refuse" else Sender(_own_name(application, facility), mapping=self.mapping)
 
+    def named(self, name: str) -> Sender | None:
+        """The listed sender of that name, or None."""
+        return next((sender for sender in self.known if sender.name == name), None)
+
     def mappings(self) -> set[str]:
         """The names of the mappings in use."""
         return {self.mapping, *(sender.mapping for sender in self.known)}

@@ -18,6 +18,8 @@ _PAGE_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 
 def clean_line(text: str) -> str:
     """One line without control characters or backslash, which separates values in LO, SH and PN."""
+    if text.isalnum():
+        return text
     return " ".join(_CONTROL.sub(" ", text.replace("\\", "/")).split())
 
 

@@ -17,6 +17,7 @@ from broker.intake.pieces import Index, Scope
 from broker.intake.procedures import combine
 from broker.intake.rules import Mapped, Problem, SenderMapping, Traced
 from broker.services.journal import Change, PatientUpdate
+from broker.services.unmapped import CodeSeen
 from hl7.datatypes import parse_dtm
 from hl7.errors import ContentError, Hl7Error, Location, UnsupportedMessage
 from hl7.message import Message, Segment
@@ -51,6 +52,8 @@ class Translation:
     problems: list[Problem] = field(default_factory=list)
     #: order groups that ask nothing of a worklist
     ignored: list[str] = field(default_factory=list)
+    #: procedure codes the catalogue does not have
+    unmapped: list[CodeSeen] = field(default_factory=list)
 
     @property
     def errors(self) -> list[Hl7Error]:
@@ -201,6 +204,8 @@ class _Orders:
         draft = _Draft(control, group, scope, reader, reader.level(Level.REQUEST, scope))
         present = self._same_order(draft)
         part = reader.procedure(group)
+        if part is not None and part.unmapped is not None:
+            self.translation.unmapped.append(part.unmapped)
         if part is not None:
             (present or draft).procedures.append(part)
         if present is None:

@@ -97,8 +97,8 @@ class DeviceDirectory:
         self._registry = DeviceRegistry({r.ae_title: _profile(r) for r in rows} | self._provisioned)
 
     def start(self) -> None:
-        """Read now, and again and again.  Raises Unavailable when the first time fails."""
-        self.refresh()
+        """Read now, and again and again; without a database the devices of the settings count until it is there."""
+        self._look()
         self._thread.start()
 
     def stop(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from broker.domain.model import Actor, Fact
+from broker.domain.notification_payload import Subjects
 from broker.services import outbox
 from broker.services.context import Context
 from broker.store import events
@@ -25,10 +26,14 @@ class About:
     steps: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
-def record(
-    connection: Connection, context: Context, actor: Actor, about: About, facts: Iterable[Fact], at: datetime
-) -> list[int]:
-    """Write ``facts`` and enqueue their notifications; answers the event keys, in order."""
+def record(  # noqa: PLR0917 - one fact's circumstances, all needed
+    connection: Connection, context: Context, actor: Actor, about: About, facts: Iterable[Fact], at: datetime,
+    subjects: Subjects | None = None,
+) -> list[int]:  # fmt: skip
+    """Write ``facts`` and enqueue their notifications; answers the event keys, in order.
+
+    ``subjects`` are the entities as they are stored now, where the caller holds them; else they are read when needed.
+    """
     keys = []
     for fact in facts:
         step_key = None
@@ -40,6 +45,6 @@ def record(
             journal_key=about.journal_key,
         )  # fmt: skip
         key = events.insert(connection, event)
-        outbox.enqueue(connection, context.site.destinations, key, event)
+        outbox.enqueue(connection, context.site.destinations, key, event, subjects)
         keys.append(key)
     return keys

@@ -1,10 +1,14 @@
-"""Forgetting what need not be kept: worklist queries after their days, ended sessions and links."""
+"""Forgetting what need not be kept: worklist queries and messages after their days, ended sessions and links."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.services.context import Context
 from broker.store import housekeeping as store
+from broker.store import journal_retention
+
+_AT_ONCE = 500
+"""Messages deleted in one transaction: others must not wait long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +25,12 @@ def sweep(context: Context, keep_queries: timedelta, keep_sessions: timedelta) -
     return context.database.write(
         lambda c: Swept(store.drop_queries(c, now - keep_queries), store.drop_sessions(c, now - keep_sessions))
     )
+
+
+def sweep_messages(context: Context, keep_messages: timedelta) -> int:
+    """Remove messages older than ``keep_messages`` that no open order needs, few at a time; answers how many."""
+    before = context.clock() - keep_messages
+    removed = 0
+    while done := context.database.write(lambda c: journal_retention.drop_messages(c, before, _AT_ONCE)):
+        removed += done
+    return removed

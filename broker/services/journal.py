@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from broker.domain.model import Actor, OrderChange, PatientChange, Source, VisitChange
-from broker.services import orders, patients
+from broker.services import orders, patients, unmapped
 from broker.services.context import Context
 from broker.store import journal
 from broker.store.database import Connection
 from broker.store.journal import JournalEntry, JournalFilter
 
 __all__ = [
-    "Change", "JournalEntry", "JournalFilter", "Outcome", "PatientUpdate", "ReceivedMessage", "Refused", "find", "load",
-    "receive", "refuse",
+    "Change", "JournalEntry", "JournalFilter", "Outcome", "PatientUpdate", "ReceivedMessage", "Refused",
+    "entry_of", "find", "keep", "load", "receive", "refuse",
 ]  # fmt: skip
 
 
@@ -77,34 +77,43 @@ def receive(
     *,
     details: Mapping[str, object] | None = None,
     seconds: Mapping[str, float] | None = None,
-    duplicates: timedelta = timedelta(days=30),
+    duplicates: timedelta | None = timedelta(days=30),
+    unmapped_codes: Sequence[unmapped.CodeSeen] = (),
 ) -> Outcome:
     """Apply ``changes``, all or none, and keep the message; one applied before is answered as then, without effect.
 
-    ``details`` (traces, warnings) go into the journal.  Raises Refusal, Conflict, Unavailable; nothing is stored then.
+    ``details`` (traces, warnings) go into the journal.  ``duplicates`` None applies it whatever was
+    applied before.  Raises Refusal, Conflict, Unavailable; nothing is stored then.
     """
-    entry = _entry(received, "applied" if changes else "ignored", acknowledgement, details or {}, seconds or {})
+    entry = entry_of(received, "applied" if changes else "ignored", acknowledgement, details or {}, seconds or {})
 
     def work(connection: Connection) -> Outcome:
-        before = journal.find_duplicate(
-            connection, entry.sender, entry.control_id, entry.digest, received.received_at - duplicates
-        )
+        before = None
+        if duplicates is not None:
+            since = received.received_at - duplicates
+            before = journal.find_duplicate(connection, entry.sender, entry.control_id, entry.digest, since)
         if before is not None:
             return _repeat(connection, received, *before)
-        key = journal.insert(connection, entry)
-        actor = Actor(Source.SENDER, received.sender)
-        applied = [_apply(connection, context, received.sender, actor, change, key) for change in changes]
-        warnings = tuple(warning for one in applied for warning in one.warnings)
-        if warnings:
-            journal.set_changes(connection, key, {**entry.changes, "noticed": list(warnings)})
-        keys = tuple(dict.fromkeys(one.request_key for one in applied if one.request_key is not None))
-        return Outcome(key, entry.outcome, acknowledgement, warnings, keys)
+        unmapped.note(connection, received.sender, unmapped_codes, received.received_at)
+        return keep(connection, context, entry, changes)
 
     return context.database.write(work)
 
 
+def keep(connection: Connection, context: Context, entry: JournalEntry, changes: Sequence[Change]) -> Outcome:
+    """Add ``entry`` and apply its changes, in the caller's transaction.  Raises Refusal or Conflict."""
+    key = journal.insert(connection, entry)
+    actor = Actor(Source.SENDER, entry.sender)
+    applied = [_apply(connection, context, entry.sender, actor, change, key) for change in changes]
+    warnings = tuple(warning for one in applied for warning in one.warnings)
+    if warnings:
+        journal.set_changes(connection, key, {**entry.changes, "noticed": list(warnings)})
+    keys = tuple(dict.fromkeys(one.request_key for one in applied if one.request_key is not None))
+    return Outcome(key, entry.outcome, entry.acknowledgement or b"", warnings, keys)
+
+
 def _repeat(connection: Connection, received: ReceivedMessage, key: int, answer: bytes) -> Outcome:
-    entry = _entry(received, "duplicate", answer, {"duplicate_of": key}, {})
+    entry = entry_of(received, "duplicate", answer, {"duplicate_of": key}, {})
     return Outcome(journal.insert(connection, entry), "duplicate", answer)
 
 
@@ -128,11 +137,11 @@ def refuse(
     details: Mapping[str, object] | None = None,
 ) -> int:
     """Keep a message that changed nothing, with the reason; answers its journal key.  Raises Unavailable."""
-    entry = _entry(received, outcome, acknowledgement, details or {}, {}, reason)
+    entry = entry_of(received, outcome, acknowledgement, details or {}, {}, reason)
     return context.database.write(lambda connection: journal.insert(connection, entry))
 
 
-def _entry(
+def entry_of(
     received: ReceivedMessage,
     outcome: str,
     acknowledgement: bytes | None,
@@ -140,6 +149,7 @@ def _entry(
     seconds: Mapping[str, float],
     reason: Refused | None = None,
 ) -> JournalEntry:
+    """The journal's row for a message."""
     return JournalEntry(
         received_at=received.received_at, sender=received.sender, peer=received.peer, control_id=received.control_id,
         message_type=received.message_type, digest=received.digest, outcome=outcome, raw=received.raw,

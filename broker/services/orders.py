@@ -100,7 +100,10 @@ def _write(
     if before is not None and order == before and not person.changed and not change.visit.attributes:
         return before, _differences(person)
     saved = store.save(connection, replace(order, occurred_at=change.occurred_at or order.occurred_at), before, at)
-    items.refresh(connection, context, _key(saved))
+    if saved.visit_key == person.visit_key:
+        items.write(connection, context, person.patient, person.visit, saved)
+    else:
+        items.refresh(connection, context, _key(saved))
     for request_key in store.of_patient(connection, person.patient_key) if person.changed else []:
         if request_key != saved.key:
             items.refresh(connection, context, request_key)

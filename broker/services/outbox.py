@@ -5,7 +5,7 @@ Claiming and settling, the senders' part, is in ``services.delivering``.
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
@@ -22,13 +22,21 @@ from broker.store.events import Event
 _WAITING = (NotificationState.PENDING, NotificationState.PARKED)
 
 
-def enqueue(connection: Connection, destinations: tuple[DestinationRule, ...], event_key: int, event: Event) -> None:
-    """One entry for every destination that wants ``event``; does nothing, at no cost, when none does."""
+def enqueue(
+    connection: Connection, destinations: tuple[DestinationRule, ...], event_key: int, event: Event,
+    subjects: Subjects | None = None,
+) -> None:  # fmt: skip
+    """One entry for every destination that wants ``event``; does nothing, at no cost, when none does.
+
+    ``subjects`` as in ``history.record``.
+    """
     if not any(event.kind in rule.events for rule in destinations):
         return
     if event.request_key is not None:
         store.lock_order(connection, event.request_key)
-    about = _subjects(connection, event)
+    about = subjects or _subjects(connection, event)
+    if about.performed is None and event.performed_key is not None:
+        about = replace(about, performed=store.performed_summary(connection, event.performed_key))
     sender = about.order.sender if about.order else ""
     wanting = [rule for rule in destinations if rule.wants(event.kind, modalities(about.order), sender)]
     if wanting:
@@ -44,7 +52,6 @@ def _subjects(connection: Connection, event: Event) -> Subjects:
         patient=patients.load(connection, patient_key) if patient_key is not None else None,
         visit=patients.load_visit(connection, visit_key) if visit_key is not None else None,
         order=order,
-        performed=store.performed_summary(connection, event.performed_key) if event.performed_key is not None else None,
     )
 
 

@@ -17,6 +17,8 @@ from broker.store.database import Connection
 class KnownPatient:
     """A patient and visit as they are stored now; ``changed`` names the keywords an update altered."""
 
+    patient: Patient
+    visit: Visit
     patient_key: int
     visit_key: int
     changed: tuple[str, ...] = ()
@@ -37,8 +39,9 @@ def ensure(
     if present is not None and not update:
         wanted = replace(wanted, attributes=present.attributes)
     key = present.key if present == wanted and present.key is not None else patients.save(connection, wanted, at)
-    visit_key = _save_visit(connection, key, visit, at)[0]
-    return KnownPatient(key, visit_key, changed if update else (), taken if update else (*changed, *taken))
+    stay, visit_key = _save_visit(connection, key, visit, at)
+    differs = taken if update else (*changed, *taken)
+    return KnownPatient(replace(wanted, key=key), stay, key, visit_key, changed if update else (), differs)
 
 
 def update(
@@ -48,11 +51,10 @@ def update(
     at = context.clock()
     known = _find(connection, change)
     person = ensure(connection, change, visit, at, update=True)
-    stay = patients.load_visit(connection, person.visit_key)
     affected = orders.of_patient(connection, person.patient_key)
     for request_key in affected:
         items.refresh(connection, context, request_key)
-    data = {"changed": sorted(person.changed), "created": known is None, "visit": bool(stay.admission.value)}
+    data = {"changed": sorted(person.changed), "created": known is None, "visit": bool(person.visit.admission.value)}
     about = About(patient_key=person.patient_key, journal_key=journal_key)
     if not affected:
         record(connection, context, actor, about, [Fact(FactKind.PATIENT_UPDATED, data)], at)
@@ -90,12 +92,13 @@ def _without_taken(connection: Connection, present: Patient | None, wanted: Pati
     return replace(wanted, identifiers=free), taken
 
 
-def _save_visit(connection: Connection, patient_key: int, change: VisitChange, at: datetime) -> tuple[int, bool]:
+def _save_visit(connection: Connection, patient_key: int, change: VisitChange, at: datetime) -> tuple[Visit, int]:
     present = patients.find_visit(connection, patient_key, change.admission)
     if present is None:
         stay = Visit(change.admission or Identifier(""), merge({}, change.attributes))
-        return patients.save_visit(connection, stay, patient_key, at), True
+        key = patients.save_visit(connection, stay, patient_key, at)
+        return replace(stay, key=key), key
     wanted = replace(present, attributes=merge(present.attributes, change.attributes))
     if wanted == present and present.key is not None:
-        return present.key, False
-    return patients.save_visit(connection, wanted, patient_key, at), True
+        return present, present.key
+    return wanted, patients.save_visit(connection, wanted, patient_key, at)

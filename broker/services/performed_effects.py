@@ -11,6 +11,7 @@ from broker.domain import linking
 from broker.domain.dicom_json import Dataset
 from broker.domain.linking import Link, ScheduledReference
 from broker.domain.model import Actor, Fact, FactKind, Order, Procedure, Step
+from broker.domain.notification_payload import Subjects
 from broker.domain.performed_faults import Toleration
 from broker.domain.performing import order_fact
 from broker.domain.performing_reasons import Consequence, consequence, reason_of
@@ -58,6 +59,8 @@ class _Effect:
 
     order: Order
     facts: list[Fact] = field(default_factory=list)
+    #: the entities as they are stored after it, when its items were written anew
+    subjects: Subjects | None = None
 
     def about(self, exam: Exam) -> About:
         steps = {
@@ -104,7 +107,7 @@ def follow(
     own = affected[0].about(exam) if affected else About(performed_key=exam.key)
     record(connection, context, actor, own, _own_facts(context, exam, happened), at)
     for effect in affected:
-        record(connection, context, actor, effect.about(exam), effect.facts, at)
+        record(connection, context, actor, effect.about(exam), effect.facts, at, effect.subjects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def _move(run: _Run, request_key: int, step_keys: Sequence[int]) -> _Effect:
     every = [(procedure, step) for procedure in order.procedures for step in procedure.steps]
     after = [_move_step(run, effect, procedure, step, states) for procedure, step in every]
     if effect.facts:
-        items.refresh(run.connection, run.context, request_key)
+        effect.subjects = items.refresh(run.connection, run.context, request_key)
     told = order_fact(order_status(s.status for s in order.steps), order_status(after))
     effect.facts += _order_facts(run, order, told)
     return effect

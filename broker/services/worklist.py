@@ -38,14 +38,16 @@ def query_for(context: Context, keys: Attributes, device: DeviceProfile, asking:
     """
     asking = asking or Asking()
     query = query_of(keys, context.site.shown, asking.limit, device.manner(fuzzy=asking.fuzzy_names))
-    if asking.offset is not None:
-        query = at_site(query, context.site.zone, asking.offset, context.clock())
-    return for_device(context, query, device)
+    return for_device(context, query, device, asking.offset)
 
 
-def for_device(context: Context, query: WorklistQuery, device: DeviceProfile) -> WorklistQuery:
-    """The query as the device means it: its statuses, stations, filters, default window and limit applied."""
+def for_device(
+    context: Context, query: WorklistQuery, device: DeviceProfile, offset: int | None = None
+) -> WorklistQuery:
+    """The query as the device means it: its zone, statuses, stations, filters, default window and limit applied."""
     now = context.clock()
+    if offset is not None:
+        query = at_site(query, context.site.zone, offset, now)
     if query.statuses == context.site.shown:
         statuses = query.statuses if device.shown is None else device.shown
         query = replace(query, statuses=statuses, lingering=lingering(device, now))

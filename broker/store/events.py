@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 from sqlalchemy import insert as sql_insert
 
 from broker.domain.model import Actor, FactKind, Source
+from broker.store.prepared import Prepared
 from broker.store.tables import event as event_table
 
 
@@ -27,8 +28,10 @@ class Event:
     key: int | None = None
 
 
-_INSERT = sql_insert(event_table).returning(event_table.c.id)
-_OF_REQUEST = select(event_table).where(event_table.c.request_id == bindparam("request")).order_by(event_table.c.id)
+_INSERT = Prepared(sql_insert(event_table).returning(event_table.c.id))
+_OF_REQUEST = Prepared(
+    select(event_table).where(event_table.c.request_id == bindparam("request")).order_by(event_table.c.id)
+)
 
 
 def _values(event: Event) -> dict[str, object]:
@@ -41,13 +44,13 @@ def _values(event: Event) -> dict[str, object]:
 
 def insert(connection: Connection, event: Event) -> int:
     """Append one event; answers its key."""
-    row = connection.execute(_INSERT, _values(event)).one()
+    row = _INSERT.one(connection, _values(event))
     return int(row.id)
 
 
 def of_request(connection: Connection, request_key: int) -> list[Event]:
     """Everything that happened to one order, oldest first."""
-    rows = connection.execute(_OF_REQUEST, {"request": request_key})
+    rows = _OF_REQUEST.all(connection, {"request": request_key})
     return [_event(row) for row in rows]
 
 

@@ -97,12 +97,13 @@ class GroupCommit:
 
 def _attempt(connection: Connection, task: _Task, attempt: int = 1) -> tuple[Any, BaseException | None]:
     """Run one use case in its savepoint; a Conflict (it read before this batch) is run again on what is there now."""
-    connection.exec_driver_sql("SAVEPOINT use_case")
+    driver: Any = connection.connection.driver_connection
+    driver.execute("SAVEPOINT use_case")
     try:
         result = task.work(connection)
     except BaseException as error:  # noqa: BLE001 - handed to whoever waits, as if it had been called directly
-        connection.exec_driver_sql("ROLLBACK TO use_case")
-        connection.exec_driver_sql("RELEASE use_case")
+        driver.execute("ROLLBACK TO use_case")
+        driver.execute("RELEASE use_case")
         if isinstance(error, Conflict) and attempt < _ATTEMPTS:
             return _attempt(connection, task, attempt + 1)
         if isinstance(error, OperationalError):
@@ -110,5 +111,5 @@ def _attempt(connection: Connection, task: _Task, attempt: int = 1) -> tuple[Any
             refused.__cause__ = error
             return None, refused
         return None, error
-    connection.exec_driver_sql("RELEASE use_case")
+    driver.execute("RELEASE use_case")
     return result, None

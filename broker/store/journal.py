@@ -7,11 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import update as sql_update
 
-from broker.store.tables import event
+from broker.store.prepared import Prepared
+from broker.store.tables import event, imaging_service_request, patient_identifier
 from broker.store.tables import journal_entry as journal
 
 #: outcomes whose answer is repeated when the same message comes again
@@ -47,6 +60,8 @@ class JournalFilter:
     sender: str = ""
     control_id: str = ""
     message_type: str = ""
+    #: a patient ID, or a placer order, filler order or accession number
+    number: str = ""
     since: datetime | None = None
     until: datetime | None = None
     request_key: int | None = None
@@ -55,13 +70,14 @@ class JournalFilter:
     limit: int = 50
 
 
-_INSERT = sql_insert(journal).returning(journal.c.id)
-_DUPLICATE = (
+_INSERT = Prepared(sql_insert(journal).returning(journal.c.id))
+_SET_CHANGES = Prepared(sql_update(journal).where(journal.c.id == bindparam("key")))
+_DUPLICATE = Prepared(
     select(journal.c.id, journal.c.acknowledgement)
     .where(
         journal.c.sender == bindparam("sender"), journal.c.control_id == bindparam("control_id"),
         journal.c.digest == bindparam("digest"), journal.c.received_at >= bindparam("since"),
-        journal.c.outcome.in_(SETTLED),
+        or_(*(journal.c.outcome == outcome for outcome in SETTLED)),
     )
     .order_by(journal.c.id)
     .limit(1)
@@ -77,12 +93,12 @@ def insert(connection: Connection, entry: JournalEntry) -> int:
         "error_code": entry.error_code, "error_location": entry.error_location, "error_text": entry.error_text,
         "acknowledgement": entry.acknowledgement, "changes": dict(entry.changes), "seconds": dict(entry.seconds),
     }  # fmt: skip
-    return int(connection.execute(_INSERT, values).one().id)
+    return int(_INSERT.one(connection, values).id)
 
 
 def set_changes(connection: Connection, key: int, changes: Mapping[str, object]) -> None:
     """Replace what an entry says it changed."""
-    connection.execute(sql_update(journal).where(journal.c.id == key).values(changes=dict(changes)))
+    _SET_CHANGES.run(connection, {"key": key, "changes": dict(changes)})
 
 
 def find_duplicate(
@@ -90,7 +106,7 @@ def find_duplicate(
 ) -> tuple[int, bytes] | None:
     """The first entry of the same message that was settled, as (key, answer sent); None when there is none."""
     values = {"sender": sender, "control_id": control_id, "digest": digest, "since": since}
-    row = connection.execute(_DUPLICATE, values).first()
+    row = _DUPLICATE.first(connection, values)
     return None if row is None else (int(row.id), row.acknowledgement or b"")
 
 
@@ -103,10 +119,10 @@ def load(connection: Connection, key: int) -> JournalEntry | None:
 def find(connection: Connection, wanted: JournalFilter) -> list[JournalEntry]:
     """Entries without their bytes, newest first."""
     query = select(*_SUMMARY).order_by(journal.c.id.desc()).limit(wanted.limit)
-    return [_entry(row) for row in connection.execute(_restricted(query, wanted))]
+    return [_entry(row) for row in connection.execute(_restricted(query, wanted, connection.dialect.name))]
 
 
-def _restricted(query: Select[tuple[object, ...]], wanted: JournalFilter) -> Select[tuple[object, ...]]:
+def _restricted(query: Select[tuple[object, ...]], wanted: JournalFilter, dialect: str) -> Select[tuple[object, ...]]:
     for column, text in (
         (journal.c.outcome, wanted.outcome), (journal.c.sender, wanted.sender),
         (journal.c.control_id, wanted.control_id), (journal.c.message_type, wanted.message_type),
@@ -119,10 +135,24 @@ def _restricted(query: Select[tuple[object, ...]], wanted: JournalFilter) -> Sel
         query = query.where(journal.c.received_at < wanted.until)
     if wanted.before is not None:
         query = query.where(journal.c.id < wanted.before)
+    if wanted.number:
+        query = query.where(_about(wanted.number, dialect))
     for key, column in ((wanted.request_key, event.c.request_id), (wanted.patient_key, event.c.patient_id)):
         if key is not None:
             query = query.where(journal.c.id.in_(select(event.c.journal_id).where(column == key)))
     return query
+
+
+def _about(number: str, dialect: str) -> ColumnElement[bool]:
+    """Messages of the orders and patients with this number; those that reached none, when their bytes hold it."""
+    request = imaging_service_request.c
+    columns = (request.accession_number, request.placer_order_number, request.filler_order_number)
+    requests = select(request.id).where(or_(*(column == number for column in columns)))
+    patients = select(patient_identifier.c.patient_id).where(patient_identifier.c.value == number)
+    linked = select(event.c.journal_id).where(or_(event.c.request_id.in_(requests), event.c.patient_id.in_(patients)))
+    position = func.instr if dialect == "sqlite" else func.pg_catalog.position
+    holds = position(journal.c.raw, literal(number.encode(), LargeBinary)) > 0
+    return or_(journal.c.id.in_(linked), and_(journal.c.outcome != "applied", holds))
 
 
 def _entry(row: Row[tuple[object, ...]], *, raw: bytes = b"", acknowledgement: bytes | None = None) -> JournalEntry:

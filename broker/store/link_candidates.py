@@ -12,6 +12,7 @@ from broker.domain.attributes import text
 from broker.domain.linking import Candidate, Person, ScheduledReference
 from broker.domain.model import Identifier
 from broker.store import patients
+from broker.store.prepared import Prepared
 from broker.store.tables import imaging_service_request as request
 from broker.store.tables import patient, patient_identifier
 from broker.store.tables import requested_procedure as procedure
@@ -41,7 +42,7 @@ _KEYS = union(
     select(_step_id.c.id),
     select(_accession_as_step_id.c.id),
 ).subquery()
-_CANDIDATES = (
+_CANDIDATES = Prepared(
     select(
         step.c.id, step.c.scheduled_procedure_step_id, procedure.c.requested_procedure_id,
         procedure.c.study_instance_uid, procedure.c.request_id, request.c.accession_number,
@@ -54,7 +55,7 @@ _CANDIDATES = (
     )
     .order_by(step.c.id)
 )  # fmt: skip
-_IDENTIFIERS = (
+_IDENTIFIERS = Prepared(
     select(patient_identifier.c.value, patient_identifier.c.issuer)
     .join(patient, patient.c.id == patient_identifier.c.patient_id)
     .where(or_(patient.c.id == bindparam("key"), patient.c.merged_into == bindparam("key")))
@@ -64,7 +65,7 @@ _IDENTIFIERS = (
 
 def find(connection: Connection, wanted: ScheduledReference) -> list[Candidate]:
     """Every step that ``wanted`` could mean by an identifier, oldest first."""
-    rows = connection.execute(_CANDIDATES, _parameters(wanted)).all()
+    rows = _CANDIDATES.all(connection, _parameters(wanted))
     people = {row.patient_id: person(connection, row.patient_id) for row in rows}
     return [_candidate(row, people) for row in rows]
 
@@ -80,7 +81,7 @@ def _parameters(wanted: ScheduledReference) -> dict[str, str | None]:
 def person(connection: Connection, patient_key: int) -> Person:
     """Whom an order is for, with every identifier: those of records merged into this one included."""
     found = patients.load(connection, patient_key)
-    rows = connection.execute(_IDENTIFIERS, {"key": found.key})
+    rows = _IDENTIFIERS.all(connection, {"key": found.key})
     return Person(
         tuple(Identifier(row.value, row.issuer) for row in rows),
         text(found.attributes, "PatientName"),

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 from broker.domain.errors import Conflict
 from broker.domain.model import Identifier, Order, Procedure, Step
 from broker.domain.states import StepStatus
+from broker.store.prepared import Prepared
 from broker.store.tables import imaging_service_request as request
 from broker.store.tables import requested_procedure as procedure
 from broker.store.tables import scheduled_procedure_step as step
@@ -22,23 +23,33 @@ _PLACED_BY = and_(
 _FILLED_BY = and_(
     request.c.filler_order_number == bindparam("filler"), request.c.filler_scope == bindparam("filler_scope")
 )
-_FIND = select(request.c.id).where(or_(_PLACED_BY, _FILLED_BY)).order_by(request.c.id)
-_REQUEST = select(request).where(request.c.id == bindparam("key"))
-_PROCEDURES = select(procedure).where(procedure.c.request_id == bindparam("key")).order_by(procedure.c.position)
-_STEPS = (
+_FIND = Prepared(select(request.c.id).where(or_(_PLACED_BY, _FILLED_BY)).order_by(request.c.id))
+_REQUEST = Prepared(select(request).where(request.c.id == bindparam("key")))
+_PROCEDURES = Prepared(
+    select(procedure).where(procedure.c.request_id == bindparam("key")).order_by(procedure.c.position)
+)
+_STEPS = Prepared(
     select(step)
     .join(procedure, procedure.c.id == step.c.procedure_id)
     .where(procedure.c.request_id == bindparam("key"))
     .order_by(step.c.position)
 )
-_REQUEST_OF_STEP = (
+_REQUEST_OF_STEP = Prepared(
     select(procedure.c.request_id)
     .join(step, step.c.procedure_id == procedure.c.id)
     .where(step.c.id == bindparam("key"))
 )
-_OF_VISIT = select(request.c.id).where(request.c.visit_id == bindparam("key")).order_by(request.c.id)
-_OF_PATIENT = select(request.c.id).where(request.c.patient_id == bindparam("key")).order_by(request.c.id)
-_STUDY_OWNER = select(procedure.c.request_id).where(procedure.c.study_instance_uid == bindparam("uid"))
+_OF_VISIT = Prepared(select(request.c.id).where(request.c.visit_id == bindparam("key")).order_by(request.c.id))
+_OF_PATIENT = Prepared(select(request.c.id).where(request.c.patient_id == bindparam("key")).order_by(request.c.id))
+_STUDY_OWNER = Prepared(select(procedure.c.request_id).where(procedure.c.study_instance_uid == bindparam("uid")))
+_INSERT_REQUEST = Prepared(insert(request).returning(request.c.id))
+_UPDATE_REQUEST = Prepared(
+    update(request).where(request.c.id == bindparam("key"), request.c.version == bindparam("known"))
+)
+_INSERT_PROCEDURE = Prepared(insert(procedure).returning(procedure.c.id))
+_UPDATE_PROCEDURE = Prepared(update(procedure).where(procedure.c.id == bindparam("key")))
+_INSERT_STEP = Prepared(insert(step).returning(step.c.id))
+_UPDATE_STEP = Prepared(update(step).where(step.c.id == bindparam("key"), step.c.version == bindparam("known")))
 
 
 def scope(number: Identifier, sender: str) -> str:
@@ -52,14 +63,14 @@ def find(connection: Connection, placer: Identifier | None, filler: Identifier |
         "placer": placer.value if placer else None, "placer_scope": scope(placer, sender) if placer else None,
         "filler": filler.value if filler else None, "filler_scope": scope(filler, sender) if filler else None,
     }  # fmt: skip
-    return [int(row.id) for row in connection.execute(_FIND, values)]
+    return [int(row.id) for row in _FIND.all(connection, values)]
 
 
 def load(connection: Connection, key: int) -> Order:
     """The order with database key ``key``, with procedures and steps in their order."""
-    row = connection.execute(_REQUEST, {"key": key}).one()
+    row = _REQUEST.one(connection, {"key": key})
     steps: dict[int, list[Step]] = {}
-    for s in connection.execute(_STEPS, {"key": key}):
+    for s in _STEPS.all(connection, {"key": key}):
         loaded = Step(
             s.scheduled_procedure_step_id,
             StepStatus(s.status),
@@ -71,7 +82,7 @@ def load(connection: Connection, key: int) -> Order:
         steps.setdefault(s.procedure_id, []).append(loaded)
     procedures = tuple(
         Procedure(p.requested_procedure_id, p.study_instance_uid, p.attributes, tuple(steps.get(p.id, ())), p.id)
-        for p in connection.execute(_PROCEDURES, {"key": key})
+        for p in _PROCEDURES.all(connection, {"key": key})
     )
     return Order(
         placer=Identifier(row.placer_order_number, row.placer_issuer) if row.placer_order_number else None,
@@ -85,22 +96,22 @@ def load(connection: Connection, key: int) -> Order:
 
 def load_by_step(connection: Connection, step_key: int) -> Order:
     """The order that has the step with database key ``step_key``."""
-    return load(connection, int(connection.execute(_REQUEST_OF_STEP, {"key": step_key}).one().request_id))
+    return load(connection, int(_REQUEST_OF_STEP.one(connection, {"key": step_key}).request_id))
 
 
 def of_visit(connection: Connection, visit_key: int) -> list[int]:
     """The keys of the orders of a visit."""
-    return [int(row.id) for row in connection.execute(_OF_VISIT, {"key": visit_key})]
+    return [int(row.id) for row in _OF_VISIT.all(connection, {"key": visit_key})]
 
 
 def of_patient(connection: Connection, patient_key: int) -> list[int]:
     """The keys of the orders of a patient."""
-    return [int(row.id) for row in connection.execute(_OF_PATIENT, {"key": patient_key})]
+    return [int(row.id) for row in _OF_PATIENT.all(connection, {"key": patient_key})]
 
 
 def owner_of_study(connection: Connection, study_instance_uid: str) -> int | None:
     """The key of the order that has this Study Instance UID, or None."""
-    row = connection.execute(_STUDY_OWNER, {"uid": study_instance_uid}).first()
+    row = _STUDY_OWNER.first(connection, {"uid": study_instance_uid})
     return None if row is None else int(row.request_id)
 
 
@@ -133,11 +144,10 @@ def _save_request(connection: Connection, order: Order, at: datetime) -> Order:
         "attributes": dict(order.attributes), "occurred_at": order.occurred_at, "updated_at": at,
     }  # fmt: skip
     if order.key is None:
-        row = connection.execute(insert(request).returning(request.c.id), {**values, "created_at": at}).one()
+        row = _INSERT_REQUEST.one(connection, {**values, "created_at": at})
         return replace(order, key=int(row.id))
-    guarded = update(request).where(request.c.id == order.key, request.c.version == order.version)
-    result = connection.execute(guarded, {**values, "version": order.version + 1})
-    if result.rowcount != 1:
+    guard = {"key": order.key, "known": order.version}
+    if _UPDATE_REQUEST.run(connection, {**values, **guard, "version": order.version + 1}) != 1:
         raise Conflict("the order was changed by another writer")
     return replace(order, version=order.version + 1)
 
@@ -161,9 +171,9 @@ def _save_procedure(
     }
     if key is None:
         identity = {"request_id": order.key, "position": position}
-        key = int(connection.execute(insert(procedure).returning(procedure.c.id), {**values, **identity}).one().id)
+        key = int(_INSERT_PROCEDURE.one(connection, {**values, **identity}).id)
     elif before is None or replace(wanted, steps=before.steps) != before:
-        connection.execute(update(procedure).where(procedure.c.id == key), values)
+        _UPDATE_PROCEDURE.run(connection, {**values, "key": key})
     steps = _save_steps(connection, wanted.steps, before.steps if before else (), key, at)
     return replace(wanted, key=key, steps=steps)
 
@@ -190,17 +200,13 @@ def _insert_step(connection: Connection, one: Step, procedure_key: int, position
         "scheduled_procedure_step_id": one.scheduled_procedure_step_id, "status": one.status.value,
         "resting_status": one.resting.value, "attributes": dict(one.attributes), "updated_at": at,
     }  # fmt: skip
-    return replace(one, key=int(connection.execute(insert(step).returning(step.c.id), values).one().id))
+    return replace(one, key=int(_INSERT_STEP.one(connection, values).id))
 
 
 def _update_step(connection: Connection, one: Step, version: int, at: datetime) -> None:
-    guarded = update(step).where(step.c.id == one.key, step.c.version == version)
-    result = connection.execute(
-        guarded,
-        {
-            "status": one.status.value, "resting_status": one.resting.value, "attributes": dict(one.attributes),
-            "version": version + 1, "updated_at": at,
-        },
-    )  # fmt: skip
-    if result.rowcount != 1:
+    values = {
+        "status": one.status.value, "resting_status": one.resting.value, "attributes": dict(one.attributes),
+        "version": version + 1, "updated_at": at, "key": one.key, "known": version,
+    }  # fmt: skip
+    if _UPDATE_STEP.run(connection, values) != 1:
         raise Conflict("the step was changed by another writer")

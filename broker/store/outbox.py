@@ -7,11 +7,12 @@ heads are claimed, so deliveries stay in order per (destination, subject).
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, insert, or_, select, update
 
 from broker.domain.model import FactKind
 from broker.domain.notification_payload import PerformedSummary
 from broker.domain.notifications import Attempt, Notification, NotificationState
+from broker.store.prepared import Prepared
 from broker.store.tables import imaging_service_request, outbox_attempt, performed_procedure_step
 from broker.store.tables import outbox_entry as entry
 
@@ -25,12 +26,12 @@ _IS_HEAD = ~(
         _older.c.destination == entry.c.destination,
         _older.c.subject == entry.c.subject,
         _older.c.id < entry.c.id,
-        _older.c.state.in_([PENDING, PARKED]),
+        or_(_older.c.state == PENDING, _older.c.state == PARKED),
     )
     .exists()
 )
 _FREE = entry.c.claimed_until.is_(None) | (entry.c.claimed_until < bindparam("now"))
-_DUE = (
+_DUE_ENTRIES = (
     select(entry)
     .where(
         entry.c.destination == bindparam("wanted"), entry.c.state == PENDING, entry.c.due_at <= bindparam("now"),
@@ -39,13 +40,14 @@ _DUE = (
     .order_by(entry.c.due_at, entry.c.id)
     .limit(bindparam("most"))
 )  # fmt: skip
-_CLAIMABLE = _DUE.with_for_update(skip_locked=True, of=entry)
-_INSERT = insert(entry)
-_LOCK_ORDER = (
+_DUE = Prepared(_DUE_ENTRIES)
+_CLAIMABLE = Prepared(_DUE_ENTRIES.with_for_update(skip_locked=True, of=entry))
+_INSERT = Prepared(insert(entry))
+_LOCK_ORDER = Prepared(
     select(imaging_service_request.c.id).where(imaging_service_request.c.id == bindparam("key")).with_for_update()
 )
-_PERFORMED = select(performed_procedure_step).where(performed_procedure_step.c.id == bindparam("key"))
-_INSERT_ATTEMPT = insert(outbox_attempt)
+_PERFORMED = Prepared(select(performed_procedure_step).where(performed_procedure_step.c.id == bindparam("key")))
+_INSERT_ATTEMPT = Prepared(insert(outbox_attempt))
 
 
 def lock_order(connection: Connection, request_key: int) -> None:
@@ -53,17 +55,18 @@ def lock_order(connection: Connection, request_key: int) -> None:
 
     Without it a later commit could carry the lower number on PostgreSQL and be sent out of order.
     """
-    connection.execute(_LOCK_ORDER, {"key": request_key})
+    if connection.dialect.name != "sqlite":
+        _LOCK_ORDER.first(connection, {"key": request_key})
 
 
 def add(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert entries; each row gives every column but the state, which is pending."""
-    connection.execute(_INSERT, [{**row, "state": PENDING} for row in rows])
+    _INSERT.many(connection, [{**row, "state": PENDING} for row in rows])
 
 
 def performed_summary(connection: Connection, performed_key: int) -> PerformedSummary:
     """What notifications tell of the performed step with this database key."""
-    row = connection.execute(_PERFORMED, {"key": performed_key}).one()
+    row = _PERFORMED.one(connection, {"key": performed_key})
     return PerformedSummary(
         row.sop_instance_uid, row.status, row.performed_station_ae_title, row.started_at, row.ended_at,
         row.discontinuation_code,
@@ -72,14 +75,14 @@ def performed_summary(connection: Connection, performed_key: int) -> PerformedSu
 
 def any_due(connection: Connection, destination: str, now: datetime) -> bool:
     """True when the destination has an entry that may be claimed now."""
-    return connection.execute(_DUE, {"wanted": destination, "now": now, "most": 1}).first() is not None
+    return _DUE.first(connection, {"wanted": destination, "now": now, "most": 1}) is not None
 
 
 def claim(
     connection: Connection, destination: str, owner: str, now: datetime, until: datetime, most: int
 ) -> list[Notification]:
     """Take up to ``most`` due heads for ``owner`` until the lease ends; nobody else gets them before."""
-    rows = connection.execute(_CLAIMABLE, {"wanted": destination, "now": now, "most": most}).all()
+    rows = _CLAIMABLE.all(connection, {"wanted": destination, "now": now, "most": most})
     if rows:
         mine = update(entry).where(entry.c.id.in_([row.id for row in rows]))
         connection.execute(mine.values(claimed_by=owner, claimed_until=until))
@@ -128,7 +131,7 @@ def add_attempt(connection: Connection, key: int, attempt: Attempt) -> None:
         "entry_id": key, "at": attempt.at, "result": attempt.result, "milliseconds": attempt.milliseconds,
         "detail": attempt.detail, "answer": attempt.answer,
     }  # fmt: skip
-    connection.execute(_INSERT_ATTEMPT, row)
+    _INSERT_ATTEMPT.run(connection, row)
 
 
 def notification(row: Row[tuple[object, ...]]) -> Notification:

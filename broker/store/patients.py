@@ -1,36 +1,48 @@
 """Patients, their identifiers and visits: loading by identity and saving."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from broker.domain.attributes import text
 from broker.domain.model import Identifier, Patient, Visit
 from broker.domain.names import fold_name
+from broker.store.prepared import Prepared
 from broker.store.tables import patient, patient_identifier, visit
 
-_BY_IDENTIFIER = (
+_BY_IDENTIFIER = Prepared(
     select(patient.c.id, patient.c.merged_into)
     .join(patient_identifier)
     .where(patient_identifier.c.value == bindparam("value"), patient_identifier.c.issuer == bindparam("issuer"))
 )
-_BY_KEY = select(patient).where(patient.c.id == bindparam("key"))
-_IDENTIFIERS = (
+_BY_KEY = Prepared(
+    select(patient.c.id, patient.c.attributes, patient.c.merged_into).where(patient.c.id == bindparam("key"))
+)
+_INSERT = Prepared(insert(patient).returning(patient.c.id))
+_UPDATE = Prepared(update(patient).where(patient.c.id == bindparam("key")))
+_INSERT_IDENTIFIER = Prepared(insert(patient_identifier))
+_IDENTIFIERS = Prepared(
     select(patient_identifier.c.value, patient_identifier.c.issuer)
     .where(patient_identifier.c.patient_id == bindparam("key"))
     .order_by(patient_identifier.c.position, patient_identifier.c.id)
 )
-_VISIT = select(visit).where(
-    visit.c.patient_id == bindparam("patient"),
-    visit.c.admission_id == bindparam("admission"),
-    visit.c.issuer == bindparam("visit_issuer"),
+_VISIT_COLUMNS = select(visit.c.id, visit.c.admission_id, visit.c.issuer, visit.c.attributes)
+_VISIT = Prepared(
+    _VISIT_COLUMNS.where(
+        visit.c.patient_id == bindparam("patient"),
+        visit.c.admission_id == bindparam("admission"),
+        visit.c.issuer == bindparam("visit_issuer"),
+    )
 )
-_VISIT_BY_KEY = select(visit).where(visit.c.id == bindparam("key"))
+_VISIT_BY_KEY = Prepared(_VISIT_COLUMNS.where(visit.c.id == bindparam("key")))
+_INSERT_VISIT = Prepared(insert(visit).returning(visit.c.id))
+_UPDATE_VISIT = Prepared(update(visit).where(visit.c.id == bindparam("key")))
 
 
 def find(connection: Connection, identifier: Identifier) -> Patient | None:
     """The patient known by ``identifier`` (the survivor when it was merged), or None."""
-    row = connection.execute(_BY_IDENTIFIER, {"value": identifier.value, "issuer": identifier.issuer}).first()
+    row = _BY_IDENTIFIER.first(connection, {"value": identifier.value, "issuer": identifier.issuer})
     if row is None:
         return None
     return load(connection, row.merged_into or row.id)
@@ -38,10 +50,10 @@ def find(connection: Connection, identifier: Identifier) -> Patient | None:
 
 def load(connection: Connection, key: int) -> Patient:
     """The patient with database key ``key``; follows merges to the survivor."""
-    row = connection.execute(_BY_KEY, {"key": key}).one()
+    row = _BY_KEY.one(connection, {"key": key})
     while row.merged_into is not None:
-        row = connection.execute(_BY_KEY, {"key": row.merged_into}).one()
-    identifiers = tuple(Identifier(r.value, r.issuer) for r in connection.execute(_IDENTIFIERS, {"key": row.id}))
+        row = _BY_KEY.one(connection, {"key": row.merged_into})
+    identifiers = tuple(Identifier(r.value, r.issuer) for r in _IDENTIFIERS.all(connection, {"key": row.id}))
     return Patient(identifiers, row.attributes, row.id)
 
 
@@ -53,45 +65,43 @@ def save(connection: Connection, person: Patient, at: datetime) -> int:
         "updated_at": at,
     }
     if person.key is None:
-        row = connection.execute(insert(patient).returning(patient.c.id), {**values, "created_at": at}).one()
+        row = _INSERT.one(connection, {**values, "created_at": at})
         key = int(row.id)
         known: set[Identifier] = set()
     else:
         key = person.key
-        connection.execute(update(patient).where(patient.c.id == bindparam("key_")), {**values, "key_": key})
-        known = {Identifier(r.value, r.issuer) for r in connection.execute(_IDENTIFIERS, {"key": key})}
+        _UPDATE.run(connection, {**values, "key": key})
+        known = {Identifier(r.value, r.issuer) for r in _IDENTIFIERS.all(connection, {"key": key})}
     fresh = [
         {"patient_id": key, "value": i.value, "issuer": i.issuer, "position": position}
         for position, i in enumerate(person.identifiers)
         if i not in known
     ]
-    if fresh:
-        connection.execute(insert(patient_identifier), fresh)
+    _INSERT_IDENTIFIER.many(connection, fresh)
     return key
 
 
 def find_visit(connection: Connection, patient_key: int, admission: Identifier) -> Visit | None:
     """The patient's visit with this admission ID (the empty one: 'no visit number known'), or None."""
-    row = connection.execute(
-        _VISIT, {"patient": patient_key, "admission": admission.value, "visit_issuer": admission.issuer}
-    ).first()
+    identity = {"patient": patient_key, "admission": admission.value, "visit_issuer": admission.issuer}
+    row = _VISIT.first(connection, identity)
     return None if row is None else _visit(row)
 
 
 def load_visit(connection: Connection, key: int) -> Visit:
     """The visit with database key ``key``."""
-    return _visit(connection.execute(_VISIT_BY_KEY, {"key": key}).one())
+    return _visit(_VISIT_BY_KEY.one(connection, {"key": key}))
 
 
 def save_visit(connection: Connection, stay: Visit, patient_key: int, at: datetime) -> int:
     """Insert or update ``stay``; answers its key."""
     values = {"attributes": dict(stay.attributes), "updated_at": at}
     if stay.key is not None:
-        connection.execute(update(visit).where(visit.c.id == bindparam("key_")), {**values, "key_": stay.key})
+        _UPDATE_VISIT.run(connection, {**values, "key": stay.key})
         return stay.key
     identity = {"patient_id": patient_key, "admission_id": stay.admission.value, "issuer": stay.admission.issuer}
-    return int(connection.execute(insert(visit).returning(visit.c.id), {**values, **identity}).one().id)
+    return int(_INSERT_VISIT.one(connection, {**values, **identity}).id)
 
 
-def _visit(row: Row[tuple[object, ...]]) -> Visit:
+def _visit(row: Any) -> Visit:
     return Visit(Identifier(row.admission_id, row.issuer), row.attributes, row.id)

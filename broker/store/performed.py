@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from broker.domain.errors import Conflict
 from broker.domain.states import PerformedStatus
+from broker.store.prepared import Prepared
 from broker.store.tables import imaging_service_request as request
 from broker.store.tables import performed_message as message
 from broker.store.tables import performed_procedure_step as performed
@@ -65,48 +67,49 @@ class StepState:
     discontinuation_code: str
 
 
-_FIND = select(performed).where(performed.c.sop_instance_uid == bindparam("uid"))
-_LAST = select(message).where(message.c.performed_id == bindparam("key")).order_by(message.c.id.desc()).limit(1)
-_INSERT = insert(performed).returning(performed.c.id)
-_UPDATE = update(performed).where(performed.c.id == bindparam("key"), performed.c.version == bindparam("known"))
-_LINKED_STEPS = (
+_BY_UID = select(performed).where(performed.c.sop_instance_uid == bindparam("uid"))
+_FIND, _FIND_AND_LOCK = Prepared(_BY_UID), Prepared(_BY_UID.with_for_update())
+_LAST = Prepared(
+    select(message).where(message.c.performed_id == bindparam("key")).order_by(message.c.id.desc()).limit(1)
+)
+_INSERT_MESSAGE = Prepared(insert(message))
+_INSERT_LINK = Prepared(insert(link))
+_INSERT = Prepared(insert(performed).returning(performed.c.id))
+_UPDATE = Prepared(
+    update(performed).where(performed.c.id == bindparam("key"), performed.c.version == bindparam("known"))
+)
+_LINKED_STEPS = Prepared(
     select(link.c.step_id, procedure.c.request_id)
     .join(step, step.c.id == link.c.step_id)
     .join(procedure, procedure.c.id == step.c.procedure_id)
     .where(link.c.performed_id == bindparam("key"))
     .order_by(procedure.c.request_id, link.c.step_id)
 )
-_LOCK = (
-    select(request.c.id)
-    .where(request.c.id.in_(bindparam("keys", expanding=True)))
-    .order_by(request.c.id)
-    .with_for_update()
-)
-_STATES = (
+_LOCK = Prepared(select(request.c.id).where(request.c.id == bindparam("key")).with_for_update())
+_STATES = Prepared(
     select(link.c.step_id, performed.c.status, performed.c.discontinuation_code)
     .join(performed, performed.c.id == link.c.performed_id)
-    .where(link.c.step_id.in_(bindparam("keys", expanding=True)))
+    .where(link.c.step_id == bindparam("key"))
     .order_by(performed.c.id)
 )
 
 
 def find(connection: Connection, sop_instance_uid: str, *, lock: bool = False) -> Performed | None:
     """The performed step with this UID, or None.  ``lock`` makes other writers of it wait (PostgreSQL)."""
-    statement = _FIND.with_for_update() if lock else _FIND
-    row = connection.execute(statement, {"uid": sop_instance_uid}).first()
+    row = (_FIND_AND_LOCK if lock else _FIND).first(connection, {"uid": sop_instance_uid})
     return None if row is None else _performed(row)
 
 
 def create(connection: Connection, new: Performed, at: datetime) -> int:
     """Insert a performed step; answers its key."""
     values = {**_values(new, at), "sop_instance_uid": new.sop_instance_uid, "created_at": at}
-    return int(connection.execute(_INSERT, {**values, "calling_ae_title": new.calling_ae_title}).one().id)
+    return int(_INSERT.one(connection, {**values, "calling_ae_title": new.calling_ae_title}).id)
 
 
 def save(connection: Connection, changed: Performed, at: datetime) -> None:
     """Write the object over the version it was loaded with.  Raises Conflict when another writer was first."""
-    statement = _UPDATE.values(**_values(changed, at), version=changed.version + 1)
-    if connection.execute(statement, {"key": changed.key, "known": changed.version}).rowcount != 1:
+    guard = {"key": changed.key, "known": changed.version}
+    if _UPDATE.run(connection, {**_values(changed, at), **guard, "version": changed.version + 1}) != 1:
         raise Conflict("the performed step was changed by another writer")
 
 
@@ -117,25 +120,25 @@ def add_message(connection: Connection, performed_key: int, received: Received) 
         "transfer_syntax_uid": received.transfer_syntax_uid, "dataset": received.dataset,
         "received_at": received.received_at,
     }  # fmt: skip
-    connection.execute(insert(message), values)
+    _INSERT_MESSAGE.run(connection, values)
 
 
 def last_message(connection: Connection, performed_key: int) -> Received:
     """The newest request about a performed step."""
-    row = connection.execute(_LAST, {"key": performed_key}).one()
+    row = _LAST.one(connection, {"key": performed_key})
     return Received(row.service, row.calling_ae_title, row.transfer_syntax_uid, row.dataset, row.received_at)
 
 
 def add_link(connection: Connection, performed_key: int, step_key: int, origin: str, rule: str, at: datetime) -> None:
     """Link a performed step to a scheduled one."""
     values = {"performed_id": performed_key, "step_id": step_key, "origin": origin, "rule": rule, "created_at": at}
-    connection.execute(insert(link), values)
+    _INSERT_LINK.run(connection, values)
 
 
 def linked_steps(connection: Connection, performed_key: int) -> dict[int, list[int]]:
     """The keys of the scheduled steps that a performed step is linked to, by the key of their order."""
     found: dict[int, list[int]] = {}
-    for row in connection.execute(_LINKED_STEPS, {"key": performed_key}):
+    for row in _LINKED_STEPS.all(connection, {"key": performed_key}):
         found.setdefault(int(row.request_id), []).append(int(row.step_id))
     return found
 
@@ -145,12 +148,14 @@ def lock_orders(connection: Connection, request_keys: Iterable[int]) -> None:
 
     Without it two that end at once would each see the other in progress, and the step would stay started for ever.
     """
-    connection.execute(_LOCK, {"keys": sorted(request_keys)}).all()
+    if connection.dialect.name != "sqlite":
+        for key in sorted(request_keys):
+            _LOCK.first(connection, {"key": key})
 
 
 def states_of_steps(connection: Connection, step_keys: Iterable[int]) -> list[StepState]:
     """The performed steps that these scheduled steps are linked to, oldest first."""
-    rows = connection.execute(_STATES, {"keys": list(step_keys)})
+    rows = [row for key in step_keys for row in _STATES.all(connection, {"key": key})]
     return [StepState(int(r.step_id), PerformedStatus(r.status), r.discontinuation_code) for r in rows]
 
 
@@ -165,7 +170,7 @@ def _values(one: Performed, at: datetime) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _performed(row: Row[tuple[object, ...]]) -> Performed:
+def _performed(row: Any) -> Performed:
     summary = Summary(
         row.performed_station_ae_title, row.modality, row.patient_id_value, row.accession_number,
         row.discontinuation_code, row.started_at, row.ended_at,

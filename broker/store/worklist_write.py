@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, Executable, case, delete, insert
+from sqlalchemy import Connection, bindparam, case, delete, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.domain.model import Order, Procedure, Step
 from broker.domain.worklist_item import WorklistItem
+from broker.store.prepared import Prepared
 from broker.store.tables import worklist_item, worklist_item_station
 
 
@@ -24,22 +25,24 @@ def put(
         "study_instance_uid": procedure.study_instance_uid, "admission_id": item.admission_id,
         "document": dict(item.document), "version": 1, "updated_at": at, "status_at": at,
     }  # fmt: skip
-    connection.execute(_UPSERT[connection.dialect.name], values)
-    connection.execute(delete(worklist_item_station).where(worklist_item_station.c.step_id == step.key))
+    written = _UPSERT[connection.dialect.name].one(connection, values)
+    if written.version > 1:
+        _DELETE_STATIONS.run(connection, {"key": step.key})
     stations = [{"step_id": step.key, "station_ae_title": s} for s in dict.fromkeys(item.stations)]
-    if stations:
-        connection.execute(insert(worklist_item_station), stations)
+    _INSERT_STATION.many(connection, stations)
 
 
-def _upsert(statement: "sqlite.Insert | postgresql.Insert") -> Executable:
+def _upsert(statement: "sqlite.Insert | postgresql.Insert") -> Prepared:
     new, old = statement.excluded, worklist_item.c
     kept = {c.name: new[c.name] for c in worklist_item.columns if c.name not in ("step_id", "version")}
     status_at = case((old.status == new.status, old.status_at), else_=new.status_at)
-    return statement.on_conflict_do_update(
-        index_elements=["step_id"], set_={**kept, "version": old.version + 1, "status_at": status_at}
-    )
+    replaced = {**kept, "version": old.version + 1, "status_at": status_at}
+    upsert = statement.on_conflict_do_update(index_elements=["step_id"], set_=replaced)
+    return Prepared(upsert.returning(worklist_item.c.version))
 
 
+_DELETE_STATIONS = Prepared(delete(worklist_item_station).where(worklist_item_station.c.step_id == bindparam("key")))
+_INSERT_STATION = Prepared(insert(worklist_item_station))
 _UPSERT = {
     "sqlite": _upsert(sqlite.insert(worklist_item)),
     "postgresql": _upsert(postgresql.insert(worklist_item)),

@@ -9,7 +9,8 @@ from starlette.staticfiles import StaticFiles
 
 from broker.services.context import Context
 from broker.services.device_registry import DeviceDirectory
-from broker.web import api, auth, device_api, device_pages, errors, health, pages
+from broker.services.examination import MessageDesk
+from broker.web import api, auth, device_api, device_pages, errors, health, messages, pages, workbench
 from broker.web.config import WebConfig
 from broker.web.guard import Guard
 from broker.web.live import Broadcaster
@@ -17,14 +18,17 @@ from broker.web.parts import Parts
 from broker.web.rendering import FOLDER, environment
 
 
-def create_app(config: WebConfig, context: Context, devices: DeviceDirectory | None = None) -> FastAPI:
+def create_app(
+    config: WebConfig, context: Context, desk: MessageDesk | None = None, devices: DeviceDirectory | None = None
+) -> FastAPI:
     """The application; its broadcaster runs between start-up and shutdown of the ASGI server.
 
-    ``devices`` is the registry that the DICOM side decides by; without one, that of the database alone.
+    Without a ``desk`` the pages for looking at messages say that this process has no intake.  ``devices`` is the
+    registry that the DICOM side decides by; without one, that of the database alone.
     """
     templates = environment(config, context)
     broadcaster = Broadcaster(context, config.poll_seconds)
-    parts = Parts(config, context, templates, broadcaster, devices or DeviceDirectory(context))
+    parts = Parts(config, context, templates, broadcaster, devices or DeviceDirectory(context), desk)
     failure = errors.failure(templates)
 
     @asynccontextmanager
@@ -42,7 +46,7 @@ def create_app(config: WebConfig, context: Context, devices: DeviceDirectory | N
     )  # fmt: skip
     app.state.parts = parts
     errors.install(app, failure)
-    for room in (pages, device_pages, auth, api, device_api, health):
+    for room in (pages, messages, workbench, device_pages, auth, api, device_api, health):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     return app

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Header, HTTPException, Request, Re
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from broker.services import people
-from broker.services.people import LinkState, SignedIn
+from broker.services.people import LinkState, Role, SignedIn
 from broker.web.errors import SignInNeeded
 from broker.web.parts import Parts, Shared, parts_of
 from broker.web.rendering import page
@@ -37,6 +37,24 @@ def author(
 
 
 Author = Annotated[SignedIn, Depends(author)]
+
+
+def operator(who: Visitor) -> SignedIn:
+    """Who asks, when they may see messages and mappings (roles operator and administrator).  403 otherwise."""
+    if who.role not in (Role.OPERATOR, Role.ADMINISTRATOR):
+        raise HTTPException(403)
+    return who
+
+
+Operator = Annotated[SignedIn, Depends(operator)]
+
+
+def operating_author(_operator: Operator, who: Author) -> SignedIn:
+    """An operator who asks for a change."""
+    return who
+
+
+OperatingAuthor = Annotated[SignedIn, Depends(operating_author)]
 
 
 @router.get("/sign-in")

@@ -8,6 +8,7 @@ from jinja2 import Environment
 
 from broker.services.context import Context
 from broker.services.device_registry import DeviceDirectory
+from broker.services.examination import MessageDesk
 from broker.web.config import WebConfig
 from broker.web.live import Broadcaster
 from broker.web.rendered import Rendered
@@ -22,6 +23,8 @@ class Parts:
     templates: Environment
     broadcaster: Broadcaster
     devices: DeviceDirectory
+    #: looks at messages; None where this process has no intake
+    desk: MessageDesk | None = None
     rendered: Rendered = field(default_factory=Rendered)
 
 

@@ -53,6 +53,8 @@ class ExtendedIdentifier:
 
 def read_hd(element: Element, first: int = 1) -> HierarchicDesignator:
     """Read an HD whose three parts begin at part `first`; an empty (false) one when nothing is said."""
+    if not element.raw:
+        return UNNAMED
     return HierarchicDesignator(element.part(first), element.part(first + 1), element.part(first + 2))
 
 

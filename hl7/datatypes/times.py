@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from enum import IntEnum
+from functools import lru_cache
 
 from hl7.elements import Element
 from hl7.errors import ContentError
@@ -66,6 +67,7 @@ class DateTime:
         return self.local.replace(tzinfo=zone).astimezone(UTC).astimezone(zone)
 
 
+@lru_cache(1024)  # one message says the same moment in several fields
 def parse_dtm(text: str) -> DateTime:
     """Read ``YYYY[MM[DD[HH[MM[SS[.S...]]]]]][+ZZZZ]``; a fraction is also read when its point is missing.
 

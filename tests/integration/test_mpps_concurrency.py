@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy.exc import OperationalError
 
 from broker.dicom.messages import Response
 from broker.domain.model import FactKind
+from broker.store import events
 from broker.store.database import Database
 from tests.integration.mpps_peer import Peer, new_context
 from tests.support.exams import create, final, reason, reference
@@ -111,20 +112,18 @@ def test_eight_devices_lose_no_update(peer: Peer) -> None:
     assert Counter(peer.told()) == {"order.started": 40, "order.completed": 30, "order.discontinued": 10}
 
 
-def test_a_commit_that_fails_stores_nothing_and_the_repeat_succeeds(peer: Peer) -> None:
+def test_a_commit_that_fails_stores_nothing_and_the_repeat_succeeds(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The disk is full (or the lock is lost) as the transaction writes its history."""
-    from sqlalchemy.exc import OperationalError
-
     peer.order()
-    engine = peer.context.database.engine
 
-    def refuse(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("INSERT INTO event"):
-            raise OperationalError(statement, {}, Exception("database or disk is full"))
+    def refuse(*_: object) -> int:
+        raise OperationalError("INSERT INTO event", {}, Exception("database or disk is full"))
 
-    sqlalchemy_event.listen(engine, "before_cursor_execute", refuse)
-    response = peer.create()
-    sqlalchemy_event.remove(engine, "before_cursor_execute", refuse)
+    with monkeypatch.context() as fault:
+        fault.setattr(events, "insert", refuse)
+        response = peer.create()
     assert (response.status, response.error_comment) == (0x0110, "database not reachable, repeat later")
     assert (response.error_id, peer.performed(), peer.messages()) == (None, [], [])
     assert peer.statuses() == {"SPS1": "SCHEDULED"}

@@ -1,6 +1,7 @@
 """The worklist over DICOM: real associations, real databases, pynetdicom as the device."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -262,3 +263,11 @@ def test_what_another_process_registers_counts_soon(database_url: str) -> None:
 def test_devices_of_the_settings_are_changed_there(running: Provider) -> None:
     with pytest.raises(Refusal, match="settings file"):
         device_registry.register(running.context, running.directory, "LATIN")
+
+
+def test_a_database_that_is_away_is_told_and_nothing_breaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with provider(f"sqlite:///{tmp_path}/no/such/folder/broker.db") as running:
+        final = scu.find(running.peer(), PATIENT_NAME).final
+        assert (final.status, final.error_comment) == (0xA700, "database not reachable, repeat later")
+        running.log.flush()
+        until(lambda: "query records are lost" in caplog.text)

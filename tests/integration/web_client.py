@@ -9,6 +9,7 @@ import httpx
 from broker.services import people
 from broker.services.context import Context
 from broker.services.device_registry import DeviceDirectory
+from broker.services.examination import MessageDesk
 from broker.services.people import Role
 from broker.web.app import create_app
 from broker.web.config import WebConfig
@@ -17,9 +18,11 @@ BASE = "http://localhost"
 
 
 @asynccontextmanager
-async def visitor(context: Context, config: WebConfig | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def visitor(
+    context: Context, config: WebConfig | None = None, desk: MessageDesk | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application; nobody is signed in."""
-    app = create_app(config or WebConfig(), context)
+    app = create_app(config or WebConfig(), context, desk)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
         yield client
@@ -48,7 +51,7 @@ async def device_staff(
     context: Context, directory: DeviceDirectory, role: Role = Role.OPERATOR
 ) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
     """A signed-in client of an application with this device registry, and its CSRF token."""
-    app = create_app(WebConfig(), context, directory)
+    app = create_app(WebConfig(), context, devices=directory)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
         yield client, await sign_in(client, context, role)

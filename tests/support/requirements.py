@@ -6,8 +6,10 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +20,8 @@ from tests.support import postgres
 ROOT = Path(__file__).resolve().parents[2]
 NODE_FOLDER = ROOT / "tests" / "interop" / "node"
 FOREIGN_BIN = ROOT / ".foreign-venv" / "bin"
+#: not ours: Debian's own packages are importable there
+SYSTEM_PYTHON = "/usr/bin/python3"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -38,6 +42,15 @@ def _all_commands(*names: str) -> Callable[[], bool]:
     return lambda: all(shutil.which(name) for name in names)
 
 
+@cache
+def _system_python_has(module: str) -> bool:
+    """True when Debian's Python can import it; never elsewhere."""
+    if not Path(SYSTEM_PYTHON).exists():
+        return False
+    asked = [SYSTEM_PYTHON, "-c", f"import {module}"]
+    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+
+
 PARTS = {
     "postgresql": Part(
         postgres.available,
@@ -48,6 +61,7 @@ PARTS = {
         lambda: bool(shutil.which("node")) and (NODE_FOLDER / "node_modules" / "dcmjs-dimse").is_dir(),
         "Node.js with dcmjs-dimse: apt install nodejs npm, then (cd tests/interop/node && npm ci)",
     ),
+    "odil": Part(lambda: _system_python_has("odil"), "odil: apt install python3-odil"),
     "chromium": Part(lambda: chromium_path() is not None, "Chromium: apt install chromium"),
     "python-hl7": Part(
         (FOREIGN_BIN / "mllp_send").is_file,

@@ -72,6 +72,8 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._writable = True
         self._is_carrying = False
+        #: writes so far
+        self._sent = 0
 
     # -- asyncio.Protocol
 
@@ -88,8 +90,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the peer."""
-        sockets.acknowledge_now(self._transport)
+        sent = self._sent
         self._carry_out(self._machine.feed(data))
+        if self._sent == sent:
+            # otherwise the acknowledgement travelled with what was sent
+            sockets.acknowledge_now(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed, by whichever side."""
@@ -141,6 +146,7 @@ class Connection(asyncio.Protocol):
         self._update()
 
     def _write(self, output: Send) -> None:
+        self._sent += 1
         self._transport.write(output.data)
 
     def _start_artim(self, _: StartArtim) -> None:
@@ -215,7 +221,7 @@ class Connection(asyncio.Protocol):
         agreement = self._host.negotiator.agree(proposal, admission.server_response).limited(admission.max_pdu)
         association = association_of(request, agreement)
         outlet = Outlet(self._send, self._update)
-        self._conversation = Conversation(association, agreement, self._host.handlers, self._host.workers, outlet)
+        self._conversation = Conversation(association, agreement, self._host, outlet)
         self._holds_slot = True
         self._opened_at = self._loop.time()
         accepted = tuple(context.sop_class.uid for context in agreement.contexts.values())

@@ -8,16 +8,17 @@ from asyncio import TimerHandle
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from broker.dicom.messages import Association, Handlers, Request, Response
+from broker.dicom.messages import Association, Request, Response
 from broker.dicom.upper_layer import commands
 from broker.dicom.upper_layer.assembler import Message
 from broker.dicom.upper_layer.commands import Operation
 from broker.dicom.upper_layer.faults import attempt
+from broker.dicom.upper_layer.host import Host
 from broker.dicom.upper_layer.negotiation import Agreement
 from broker.dicom.upper_layer.query import Query
 from broker.dicom.upper_layer.responses import ResponseEncoder, refusal_of, request_of
-from broker.dicom.upper_layer.workers import Workers
 
 #: Requests that may wait behind the running one before the association is no longer read.  PS3.7 allows none without a
 #: negotiated asynchronous operations window; some devices send the next request early.
@@ -39,13 +40,12 @@ class Outlet:
 class Conversation:
     """Answers the requests of one association, in the order they came."""
 
-    def __init__(
-        self, association: Association, agreement: Agreement, handlers: Handlers, workers: Workers, outlet: Outlet
-    ) -> None:
+    def __init__(self, association: Association, agreement: Agreement, host: Host, outlet: Outlet) -> None:
         self.association = association
         self._agreement = agreement
-        self._handlers = handlers
-        self._workers = workers
+        self._handlers = host.handlers
+        self._find_at_once = host.find_at_once
+        self._workers = host.workers
         self._outlet = outlet
         self._waiting: deque[Message] = deque()
         self._cancelled: set[int] = set()
@@ -133,6 +133,8 @@ class Conversation:
     # -- queries
 
     def _start_query(self, request: Request, encoder: ResponseEncoder) -> None:
+        if self._answered_at_once(request, encoder):
+            return
         query = Query(self._handlers.find, request, encoder)
         self._running = True
         self._query = query
@@ -140,6 +142,15 @@ class Conversation:
             self._cancelled.discard(request.message_id)
             query.stop()
         self._next_batch()
+
+    def _answered_at_once(self, request: Request, encoder: ResponseEncoder) -> bool:
+        if self._find_at_once is None or request.message_id in self._cancelled:
+            return False
+        ready = attempt("C-FIND handler", partial(self._find_at_once, request), lambda: None)
+        if ready is None:
+            return False
+        self._outlet.send(encoder.encode_all(ready))
+        return True
 
     def _next_batch(self) -> None:
         if self._query is None:

@@ -7,7 +7,7 @@ no sockets.
 import asyncio
 from collections.abc import Callable
 
-from broker.dicom.messages import Handlers
+from broker.dicom.messages import AnswersAtOnce, Handlers
 from broker.dicom.upper_layer.config import AcceptorConfig
 from broker.dicom.upper_layer.faults import attempt
 from broker.dicom.upper_layer.negotiation import Negotiator
@@ -31,6 +31,8 @@ class Host:
     def __init__(self, config: AcceptorConfig, handlers: Handlers, admit: Admit, observer: Observer | None) -> None:
         self.config = config
         self.handlers = handlers
+        #: asked on the event loop before ``handlers.find``; None when these handlers keep no answers
+        self.find_at_once = handlers.find_at_once if isinstance(handlers, AnswersAtOnce) else None
         self.negotiator = Negotiator(config)
         self.workers = Workers(asyncio.get_running_loop(), config.handler_threads)
         #: set once the acceptor stops: no new associations

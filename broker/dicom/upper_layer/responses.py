@@ -61,6 +61,10 @@ class ResponseEncoder:
                 self._pending[response.status] = encoded_command
         return encoded_command + data_pdus(self._context_id, False, response.dataset, self._max_pdu)
 
+    def encode_all(self, responses: tuple[Response, ...]) -> bytes:
+        """All PDUs of these responses."""
+        return b"".join(map(self.encode, responses))
+
     def _encode_command(self, response: Response) -> bytes:
         return data_pdus(self._context_id, True, encode_response(self._command, response), self._max_pdu)
 

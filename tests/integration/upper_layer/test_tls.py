@@ -1,10 +1,7 @@
 """Associations over TLS: certificates, handshakes that hang, large answers."""
 
 import ssl
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,44 +12,13 @@ from broker.dicom.upper_layer import (
     AssociationOpened,
 )
 from tests.integration.upper_layer.acceptor import Peer, Script, running
+from tests.support.certificates import Certificates, make_certificates
 from tests.unit.upper_layer import wire
-
-
-@dataclass(frozen=True)
-class Certificates:
-    folder: Path
-
-    def context(self, side: int, name: str | None) -> ssl.SSLContext:
-        context = ssl.SSLContext(side)
-        context.load_verify_locations(self.folder / "ca.pem")
-        if name is not None:
-            context.load_cert_chain(self.folder / f"{name}.pem", self.folder / f"{name}.key")
-        return context
-
-    def server(self) -> ssl.SSLContext:
-        context = self.context(ssl.PROTOCOL_TLS_SERVER, "localhost")
-        context.verify_mode = ssl.CERT_REQUIRED
-        return context
-
-    def client(self, name: str | None) -> ssl.SSLContext:
-        return self.context(ssl.PROTOCOL_TLS_CLIENT, name)
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout")
-    openssl(*new, "ca.key", "-x509", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "2")
-    for name in ("localhost", "ct1"):
-        (folder / "names").write_text(f"subjectAltName=DNS:{name}\n")
-        openssl(*new, f"{name}.key", "-out", f"{name}.csr", "-subj", f"/O=Radiology/CN={name}")
-        authority = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *authority)
-    return Certificates(folder)
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def test_tls_with_a_client_certificate(certificates: Certificates) -> None:

@@ -1,8 +1,10 @@
 """The procedure catalogue: what is read, and each mistake with its line."""
 
+import io
+
 import pytest
 
-from broker.intake.catalogue import CatalogueError, load_catalogue
+from broker.intake.catalogue import CatalogueError, load_catalogue, merged, write_catalogue
 from broker.shipped import config_folder
 
 HEAD = "procedure_code,scheme,modality,protocol_codes,station_ae_titles\n"
@@ -46,3 +48,23 @@ def test_mistake_is_reported_with_its_line(tmp_path, text, said):
     with pytest.raises(CatalogueError) as caught:
         load(tmp_path, text)
     assert said in str(caught.value)
+
+
+def test_what_is_written_reads_the_same(tmp_path):
+    shipped = load_catalogue(config_folder() / "procedures.csv")
+    text = io.StringIO()
+    write_catalogue(shipped, text)
+    assert load(tmp_path, text.getvalue()) == shipped
+
+
+def test_taking_over_replaces_whole_procedures(tmp_path):
+    present = load(tmp_path, HEAD + "A,,CT,P1,\nA,,MR,P2,\nB,,US,,\n")
+    taken = merged(present, load(tmp_path, HEAD + "A,,XA,P9,\n"))
+    assert [step.modality for step in taken.find("A", "")] == ["XA"]
+    assert [step.modality for step in taken.find("B", "")] == ["US"]
+
+
+@pytest.mark.parametrize("written", ["0", "-5", "soon", "1.5", "1441", "²"])
+def test_duration_is_whole_minutes(tmp_path, written):
+    with pytest.raises(CatalogueError, match="duration: write whole minutes, 1 to 1440"):
+        load(tmp_path, f"procedure_code,modality,duration\nA,CT,{written}\n")
