@@ -21,6 +21,7 @@ from broker.commands import (
     mpps,
     notifications,
     orders,
+    performed,
     serve,
     users,
     worklist,
@@ -49,6 +50,8 @@ app.add_typer(worklist.app, name="worklist", rich_help_panel="Work")
 app.command(rich_help_panel="Work")(explain.explain)
 app.add_typer(devices.app, name="devices", rich_help_panel="Work")
 app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
+app.add_typer(performed.app, name="performed", rich_help_panel="Work")
+app.add_typer(devices.app, name="devices", rich_help_panel="Work")
 app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
 app.add_typer(users.app, name="users", rich_help_panel="Work")
 app.command(rich_help_panel="Run")(conformance.conformance)

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from broker.domain.device_settings import NAMES, profile_of
 from broker.domain.devices import DeviceProfile
 from broker.domain.errors import Refusal
+from broker.domain.performed_faults import DEFAULT_TOLERATED, Quirk
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
@@ -22,7 +23,7 @@ Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][
 Seconds = Annotated[float, Field(gt=0)]
 Shown = Literal["SCHEDULED", "ARRIVED", "READY", "STARTED"]
 EventName = Literal[
-    "started", "completed", "discontinued", "returned", "placed", "changed", "canceled", "held", "released"
+    "started", "completed", "discontinued", "returned", "corrected", "placed", "changed", "canceled", "held", "released"
 ]  # fmt: skip
 
 
@@ -149,6 +150,9 @@ class PerformedSettings(_Section):
     """How strictly MPPS is taken."""
 
     strict: bool = False
+    tolerate: tuple[Quirk, ...] = tuple(q for q in Quirk if q in DEFAULT_TOLERATED)
+    reopen: Literal["always", "same_device", "never"] = "always"
+    reasons: dict[str, Literal["returns", "discontinued", "manual"]] = Field(default_factory=dict)
 
 
 class DeliverySettings(_Section):
@@ -232,6 +236,7 @@ class DeviceSettings(_Section):
     addresses: list[Annotated[str, AfterValidator(_network)]] = Field(default_factory=list)
     certificates: list[Annotated[str, AfterValidator(_certificate)]] = Field(default_factory=list)
     max_associations: int = Field(0, ge=0)
+    tolerate: tuple[Quirk, ...] = ()
 
 
 class DestinationSettings(_Section):
@@ -241,7 +246,7 @@ class DestinationSettings(_Section):
     kind: Literal["hl7"]
     host: str
     port: Annotated[int, Field(ge=1, le=65535)]
-    events: tuple[EventName, ...] = ("started", "completed", "discontinued", "returned")
+    events: tuple[EventName, ...] = ("started", "completed", "discontinued", "returned", "corrected")
     application: str = "RIS"
     facility: str = ""
     charset: str = "UNICODE UTF-8"

@@ -6,9 +6,10 @@ from broker.clock import now
 from broker.domain.model import FactKind
 from broker.domain.notifications import DestinationRule
 from broker.domain.performing import PerformedPolicy
+from broker.domain.performing_reasons import Consequence
 from broker.domain.scheduling import OrderPolicy
 from broker.domain.site import Site
-from broker.domain.states import StepStatus
+from broker.domain.states import Reopening, StepStatus
 from broker.services.context import Context
 from broker.settings import Settings
 from broker.store.database import Database
@@ -24,6 +25,7 @@ EVENTS = {
     "completed": FactKind.ORDER_COMPLETED,
     "discontinued": FactKind.ORDER_DISCONTINUED,
     "returned": FactKind.ORDER_RETURNED,
+    "corrected": FactKind.ORDER_CORRECTED,
 }
 
 
@@ -38,7 +40,7 @@ def make_site(settings: Settings) -> Site:
             unknown_cancel=intake.unknown_cancel,
             cancel_after_start=intake.cancel_after_start,
         ),
-        performed=PerformedPolicy(tolerate=frozenset()) if settings.performed.strict else PerformedPolicy(),
+        performed=make_performed_policy(settings),
         accession_prefix=settings.site.accession_prefix,
         orders_update_patients=intake.orders_update_patients,
         shown=frozenset(StepStatus(s) for s in settings.worklist.shown),
@@ -46,6 +48,17 @@ def make_site(settings: Settings) -> Site:
             DestinationRule(name=d.name, kind=d.kind, events=frozenset(EVENTS[e] for e in d.events))
             for d in settings.destinations
         ),
+    )
+
+
+def make_performed_policy(settings: Settings) -> PerformedPolicy:
+    """How MPPS is taken; what a device is listed to tolerate holds even where the site is strict."""
+    performed = settings.performed
+    return PerformedPolicy(
+        tolerate=frozenset() if performed.strict else frozenset(performed.tolerate),
+        reasons={code: Consequence(means) for code, means in performed.reasons.items()},
+        devices={d.ae_title: frozenset(d.tolerate) for d in settings.devices if d.tolerate},
+        reopen=Reopening(performed.reopen),
     )
 
 

@@ -50,7 +50,7 @@ def _row(device: Device) -> tuple[object, ...]:
         remarks.append("seen from several addresses within a day")
     return (
         device.ae_title, _WORDS[device.source], seen.address if seen else "",
-        f"{seen.last_seen_at:%Y-%m-%d %H:%M:%S}" if seen else "never", sum(w.times for w in device.warnings),
+        f"{seen.last_seen_at:%Y-%m-%d %H:%M:%S}" if seen else "never", device.oddities,
         "; ".join(remarks),
     )  # fmt: skip
 
@@ -72,6 +72,10 @@ def show(title: TitleArgument, config: ConfigOption = None) -> None:
         typer.echo(f"  from {address.address}, last {address.last_seen_at:%Y-%m-%d %H:%M:%S} UTC")
     for warning in device.warnings:
         typer.echo(f"  warning, {warning.times} times, last {warning.last_at:%Y-%m-%d %H:%M:%S} UTC: {warning.text}")
+    for let in device.tolerations:
+        where = f" at {let.path}" if let.path else ""
+        last = f"{let.last_at:%Y-%m-%d %H:%M:%S}"
+        typer.echo(f"  let pass in MPPS, {let.times} times, last {last} UTC: {let.quirk}{where}")
     for query in queries:
         status = f"{query.status:04X}, {query.answers} items, {query.milliseconds} ms"
         typer.echo(f"  query {query.at:%Y-%m-%d %H:%M:%S} UTC: {status}: {one_line(dict(query.keys)) or 'no keys'}")

@@ -8,7 +8,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from broker.delivery.hl7_message import Profile, render
-from broker.delivery.order_status import STATUS_CODES
+from broker.delivery.order_status import TOLD, codes_of
 from broker.domain.notifications import DestinationRule, Notification, Outcome, Verdict
 from hl7 import client
 from hl7.acknowledge import Acknowledgement
@@ -57,7 +57,7 @@ class Hl7Destination:
 
     def deliver(self, notification: Notification) -> Outcome:
         """Send the status message and read the answer."""
-        told = STATUS_CODES[notification.kind]
+        told = codes_of(notification)
         try:
             message = self._render(notification)
         except ContentError as error:
@@ -86,8 +86,8 @@ class Hl7Destination:
 
 def check_rule(rule: DestinationRule) -> list[str]:
     """What is wrong with a rule of kind hl7: the facts for which there is no status message."""
-    unknown = sorted(kind.value for kind in rule.events if kind not in STATUS_CODES)
-    known = ", ".join(sorted(kind.value for kind in STATUS_CODES))
+    unknown = sorted(kind.value for kind in rule.events if kind not in TOLD)
+    known = ", ".join(sorted(kind.value for kind in TOLD))
     return [f"{kind} has no HL7 status message; choose from {known}" for kind in unknown]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from broker.delivery.order_status import STATUS_CODES, StatusCodes
+from broker.delivery.order_status import StatusCodes, codes_of
 from broker.domain.identifiers import valid_uid
 from broker.domain.notifications import Notification
 from hl7.build import FieldValue, MessageBuilder, Repeated, RepetitionValue
@@ -38,7 +38,7 @@ def render(notification: Notification, profile: Profile, *, plain: bool = False)
 
     Raises ContentError when a value does not fit the partner's character set, KeyError for a fact without a message.
     """
-    codes = STATUS_CODES[notification.kind]
+    codes = codes_of(notification)
     payload = notification.payload
     builder = MessageBuilder(
         "ORM", "O01", version="2.3.1", charset=profile.charset, control_id=notification.message_id

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from broker.domain.model import FactKind
+from broker.domain.notifications import Notification
+from broker.domain.states import OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +32,24 @@ STATUS_CODES: Mapping[FactKind, StatusCodes] = {
     FactKind.ORDER_RETURNED: StatusCodes("SC", "SC", "S"),
     FactKind.ORDER_CANCELED: StatusCodes("OC", "CA", "X"),
 }
+
+#: a correction tells the state that the order has now; OBR-25 C: a correction to results (table 0123)
+CORRECTED_CODES: Mapping[OrderStatus, StatusCodes] = {
+    OrderStatus.SCHEDULED: StatusCodes("SC", "SC", "C"),
+    OrderStatus.IN_PROGRESS: StatusCodes("SC", "IP", "C"),
+    OrderStatus.COMPLETED: StatusCodes("SC", "CM", "C"),
+    OrderStatus.DISCONTINUED: StatusCodes("SC", "DC", "C"),
+    OrderStatus.CANCELED: StatusCodes("SC", "CA", "C"),
+}
+#: every fact that has an order status message
+TOLD = frozenset({*STATUS_CODES, FactKind.ORDER_CORRECTED})
+
+
+def codes_of(notification: Notification) -> StatusCodes:
+    """The codes that tell this notification.  KeyError for a fact without a message."""
+    if notification.kind is not FactKind.ORDER_CORRECTED:
+        return STATUS_CODES[notification.kind]
+    data = notification.payload["data"]
+    if not isinstance(data, Mapping):
+        raise KeyError("the payload of a correction has no data")
+    return CORRECTED_CODES[OrderStatus(data["status"])]

@@ -78,7 +78,8 @@ class MppsHandler:
         decoded = datasets.decode(request.dataset, request.transfer_syntax_uid)
         tolerated: tuple[Toleration, ...] = ()
         if decoded.faulty_text:
-            if Quirk.UNDECODABLE_TEXT not in self._context.site.performed.tolerate:
+            policy = self._context.site.performed.of_device(request.association.calling_ae_title)
+            if Quirk.UNDECODABLE_TEXT not in policy.tolerate:
                 raise PerformedRefusal(
                     PerformedFault.INVALID, ("SpecificCharacterSet",), (TAG["SpecificCharacterSet"],)
                 )

@@ -89,6 +89,11 @@ def same_patient(one: Person, other: Person) -> bool:
     return any(_agree(a, b) for a in one.identifiers for b in other.identifiers)
 
 
+def same_name(one: str, other: str) -> bool:
+    """True when family and given name agree, accents and case aside; an absent name agrees with nobody."""
+    return bool(_folded_name(one)) and _folded_name(one) == _folded_name(other)
+
+
 def patient_differences(performed: Person, scheduled: Person) -> tuple[str, ...]:
     """In which keywords the examined patient differs from the scheduled one; what either side leaves open agrees."""
     found = []

@@ -12,7 +12,13 @@ from broker.domain.model import FactKind
 
 #: what a destination is told unless its rule says otherwise: the life of an order as a whole
 DEFAULT_EVENTS = frozenset(
-    {FactKind.ORDER_STARTED, FactKind.ORDER_COMPLETED, FactKind.ORDER_DISCONTINUED, FactKind.ORDER_RETURNED}
+    {
+        FactKind.ORDER_STARTED,
+        FactKind.ORDER_COMPLETED,
+        FactKind.ORDER_DISCONTINUED,
+        FactKind.ORDER_RETURNED,
+        FactKind.ORDER_CORRECTED,
+    }
 )
 #: facts about notifications are never notified: one delivery would cause the next, without end
 NEVER_NOTIFIED = frozenset({FactKind.NOTIFICATION_DELIVERED, FactKind.NOTIFICATION_PARKED})

@@ -4,7 +4,7 @@ Works on data sets of the DICOM JSON Model.  Decides only; storing, linking and 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from broker.domain import dicom_json
 from broker.domain.dicom_json import Dataset
@@ -14,7 +14,7 @@ from broker.domain.performed_faults import DEFAULT_TOLERATED, PerformedFault, Pe
 from broker.domain.performed_table import TABLE, TAG, PerformedAttribute
 from broker.domain.performing_checks import Findings
 from broker.domain.performing_reasons import Consequence
-from broker.domain.states import OrderStatus, PerformedStatus
+from broker.domain.states import OrderStatus, PerformedStatus, Reopening
 
 STATUS_TAG = TAG["PerformedProcedureStepStatus"]
 _STATUS = "PerformedProcedureStepStatus"
@@ -30,6 +30,14 @@ class PerformedPolicy:
     tolerate: frozenset[Quirk] = DEFAULT_TOLERATED
     #: the site's own consequences by reason (bare code for DCM, else ``code^scheme``); they go before the table
     reasons: Mapping[str, Consequence] = field(default_factory=dict)
+    #: what single devices are let pass beyond ``tolerate``, by calling AE title
+    devices: Mapping[str, frozenset[Quirk]] = field(default_factory=dict)
+    reopen: Reopening = Reopening.ALWAYS
+
+    def of_device(self, calling_ae_title: str) -> "PerformedPolicy":
+        """The policy as it stands for one device: the site's tolerations and its own."""
+        own = self.devices.get(calling_ae_title)
+        return replace(self, tolerate=self.tolerate | own) if own else self
 
 
 @dataclass(frozen=True, slots=True)

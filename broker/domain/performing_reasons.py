@@ -39,6 +39,20 @@ CONSEQUENCES: Mapping[str, Consequence] = {
 }
 #: Incorrect worklist entry selected: the exam never happened for this patient (MPPS reference, section 6.5)
 WRONG_ENTRY = "110514"
+#: the meanings people choose from (PS3.16 CID 9300); the codes of ``CONSEQUENCES`` that have an everyday use
+MEANINGS: Mapping[str, str] = {
+    "110514": "Incorrect worklist entry selected",
+    "110500": "Doctor canceled procedure",
+    "110501": "Equipment failure",
+    "110502": "Incorrect procedure ordered",
+    "110503": "Patient allergic to media/contrast",
+    "110504": "Patient died",
+    "110505": "Patient refused to continue procedure",
+    "110506": "Patient taken for treatment or surgery",
+    "110507": "Patient did not arrive",
+    "110508": "Patient pregnant",
+    "110513": "Discontinued for unspecified reason",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,22 +109,57 @@ def order_status(steps: Iterable[StepStatus]) -> OrderStatus:
     return OrderStatus.SCHEDULED
 
 
+class Reopening(StrEnum):
+    """What an exam that begins after its step was finished does to the step."""
+
+    #: the step is started again: further acquisitions of the same step are common
+    ALWAYS = "always"
+    #: only when the same device performed an earlier exam of the step (it re-activated an exam that was ended)
+    SAME_DEVICE = "same_device"
+    #: never; the exam is kept and linked, and people are alarmed
+    NEVER = "never"
+
+
 def derive_step(
-    present: StepStatus, resting: StepStatus, performed: Iterable[tuple[PerformedStatus, bool]]
+    present: StepStatus,
+    resting: StepStatus,
+    performed: Iterable[tuple[PerformedStatus, bool]],
+    *,
+    reopens: bool = True,
 ) -> StepStatus:
     """The state of a step from its performed steps: the one rule table (MPPS reference, section 6.3).
 
     ``performed`` gives (status, returns) for each linked performed step, where ``returns`` says that its
     discontinuation reason sends the step back to the list.  ``resting`` is the state the step had before the first.
-    A canceled step stays canceled: the exam is recorded, the alarm is raised elsewhere.
+    A canceled step stays canceled: the exam is recorded, the alarm is raised elsewhere.  ``reopens`` False keeps a
+    completed or discontinued step as it is while an exam that began late runs; its end counts again.
     """
     states = list(performed)
     if present is _S.CANCELED or not states:
         return present
     if any(status is PerformedStatus.IN_PROGRESS for status, _ in states):
-        return _S.STARTED
+        return _S.STARTED if reopens or present not in FINAL else present
     if any(status is PerformedStatus.COMPLETED for status, _ in states):
         return _S.COMPLETED
     if any(not returns for _, returns in states):
         return _S.DISCONTINUED
     return resting
+
+
+def after_unlinking(
+    present: StepStatus, resting: StepStatus, performed: Iterable[tuple[PerformedStatus, bool]]
+) -> StepStatus:
+    """The state of a step that lost a performed step: what the others imply, else as before the first of them."""
+    states = list(performed)
+    if states or present not in {_S.STARTED, _S.COMPLETED, _S.DISCONTINUED}:
+        return derive_step(present, resting, states)
+    return resting
+
+
+def may_reopen(policy: Reopening, performed: Iterable[tuple[PerformedStatus, str]]) -> bool:
+    """Whether an exam in progress starts a finished step again; ``performed`` gives (status, calling AE title)."""
+    if policy is not Reopening.SAME_DEVICE:
+        return policy is Reopening.ALWAYS
+    states = list(performed)
+    ended = {device for status, device in states if status.final}
+    return any(device in ended for status, device in states if not status.final)

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from broker.services.context import Context
 from broker.store import attention as store
+from broker.store import unmatched
 from broker.store.database import Connection
 
 _LIMIT = 100
@@ -21,7 +22,7 @@ _SILENT_AFTER = timedelta(minutes=5)
 class Attention:
     """Exams without a scheduled step, notifications that do not arrive, messages refused in the last 24 hours."""
 
-    unmatched: tuple[store.UnmatchedExam, ...]
+    unmatched: tuple[unmatched.WaitingExam, ...]
     backlog: tuple[store.Undelivered, ...]
     refused: tuple[store.RefusedMessage, ...]
     #: destinations that do not take what waits for them
@@ -49,7 +50,7 @@ def look(context: Context) -> Attention:
     def work(connection: Connection) -> Attention:
         backlog = tuple(store.backlog(connection))
         return Attention(
-            unmatched=tuple(store.unmatched(connection, _LIMIT)),
+            unmatched=tuple(unmatched.listed(connection, _LIMIT)),
             backlog=backlog,
             refused=tuple(store.refused(connection, now - _REFUSED_SINCE, _LIMIT)),
             silent=tuple(b for b in backlog if b.state == "pending" and (b.tried or now - b.oldest_at > _SILENT_AFTER)),

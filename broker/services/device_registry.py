@@ -19,9 +19,11 @@ from broker.domain.near_misses import near_misses
 from broker.services.context import Context
 from broker.store import device_registry as store
 from broker.store import devices as seen_store
+from broker.store import tolerations
 from broker.store.database import Connection
 from broker.store.device_registry import Registration, SeenAddress, Warned
 from broker.store.devices import QueryRecord, SeenDevice
+from broker.store.tolerations import TolerationCount
 
 _log = logging.getLogger(__name__)
 #: seconds until what another process registered is known here; changes of this process count at once
@@ -52,6 +54,13 @@ class Device:
     registration: Registration | None = None
     #: it came from several addresses lately
     moved: bool = False
+    #: breaches of the MPPS rules that it was let pass
+    tolerations: tuple[TolerationCount, ...] = ()
+
+    @property
+    def oddities(self) -> int:
+        """How often something was odd or let pass."""
+        return sum(w.times for w in self.warnings) + sum(t.times for t in self.tolerations)
 
     @property
     def ae_title(self) -> str:
@@ -142,7 +151,7 @@ def listed(context: Context, directory: DeviceDirectory) -> list[Device]:
         known = {t: _profile(r) for t, r in rows.items()} | dict(directory.provisioned)
         came_from, warned = store.addresses(connection), store.warnings(connection)
         found = []
-        for title in sorted({*seen, *known}):
+        for title in sorted({*seen, *known, *tolerations.totals(connection)}):
             source = Source.SETTINGS if title in directory.provisioned else Source.ACCEPTED
             source = source if title in known else Source.KNOCKING
             addresses = tuple(a for a in came_from if a.ae_title == title)
@@ -152,6 +161,7 @@ def listed(context: Context, directory: DeviceDirectory) -> list[Device]:
                     tuple(w for w in warned if w.ae_title == title),
                     tuple(near_misses(title, known)) if source is Source.KNOCKING else (),
                     rows.get(title), moved=_moved(addresses),
+                    tolerations=tuple(tolerations.of_device(connection, title)),
                 )
             )  # fmt: skip
         return found

@@ -1,6 +1,8 @@
 """Keeping the read model right: after anything about an order changed, its worklist items are composed anew."""
 
-from broker.domain.model import Order, Patient, Visit
+from collections.abc import Iterator
+
+from broker.domain.model import Order, Patient, Procedure, Step, Visit
 from broker.domain.notification_payload import Subjects
 from broker.domain.worklist_item import WorklistItem, compose
 from broker.services.context import Context
@@ -19,13 +21,21 @@ def refresh(connection: Connection, context: Context, request_key: int) -> Subje
     return Subjects(patient, visit, order)
 
 
-def write(connection: Connection, context: Context, patient: Patient, visit: Visit, order: Order) -> list[WorklistItem]:
+def write(connection: Connection, context: Context, patient: Patient, visit: Visit, order: Order) -> None:
     """``refresh`` for callers that hold the entities as they are stored now: nothing is read again."""
     now = context.clock()
-    items = []
+    for procedure, step, item in _composed(patient, visit, order):
+        worklist_write.put(connection, item, order, procedure, step, now)
+
+
+def composed(subjects: Subjects) -> list[WorklistItem]:
+    """The items of an order as ``refresh`` wrote them, in the order's order."""
+    if subjects.patient is None or subjects.visit is None or subjects.order is None:
+        return []
+    return [item for _, _, item in _composed(subjects.patient, subjects.visit, subjects.order)]
+
+
+def _composed(patient: Patient, visit: Visit, order: Order) -> Iterator[tuple[Procedure, Step, WorklistItem]]:
     for procedure in order.procedures:
         for step in procedure.steps:
-            item = compose(patient, visit, order, procedure, step)
-            worklist_write.put(connection, item, order, procedure, step, now)
-            items.append(item)
-    return items
+            yield procedure, step, compose(patient, visit, order, procedure, step)

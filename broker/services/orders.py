@@ -6,15 +6,18 @@
 from dataclasses import dataclass, field, replace
 
 from broker.domain.errors import Reason, Refusal
-from broker.domain.model import Actor, Fact, FactKind, Order, OrderChange
+from broker.domain.model import Actor, Fact, FactKind, Order, OrderChange, OrderControl
 from broker.domain.scheduling import Decision, decide
 from broker.domain.states import OrderStatus, order_status
-from broker.services import items, patients
+from broker.services import items, late_orders, patients
 from broker.services.context import Context
 from broker.services.history import About, record
 from broker.store import numbers
 from broker.store import orders as store
 from broker.store.database import Connection
+
+#: what may bring the order that an exam has been waiting for
+_MAY_ATTACH = frozenset({OrderControl.PLACE, OrderControl.CHANGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class _Found:
 
 
 def apply(
-    connection: Connection, context: Context, sender: str, actor: Actor, change: OrderChange, journal_key: int
+    connection: Connection, context: Context, sender: str, actor: Actor, change: OrderChange, journal_key: int | None
 ) -> AppliedOrder:
     """Apply one order change.  Raises Refusal (nothing is then stored) or Conflict (the caller runs again)."""
     found = _find(connection, change, sender)
@@ -58,7 +61,10 @@ def apply(
     saved, warnings = _write(connection, context, found.order, decision, change)
     facts = (*decision.facts, *_status_facts(found.order, saved))
     about = _about(saved, journal_key)
-    record(connection, context, actor, about, facts, context.clock())
+    at = context.clock()
+    record(connection, context, actor, about, facts, at)
+    if facts and change.control in _MAY_ATTACH:
+        late_orders.attach(connection, context, saved, at)
     return AppliedOrder(saved.key, facts, (*found.warnings, *warnings))
 
 
@@ -136,7 +142,7 @@ def _status_facts(before: Order | None, after: Order) -> tuple[Fact, ...]:
     return (Fact(FactKind.ORDER_DISCONTINUED, {"by": "order message"}),)
 
 
-def _about(order: Order, journal_key: int) -> About:
+def _about(order: Order, journal_key: int | None) -> About:
     steps = {
         (p.study_instance_uid, s.scheduled_procedure_step_id): s.key
         for p in order.procedures

@@ -18,6 +18,7 @@ from broker.domain.performing_reasons import reason_of
 from broker.domain.states import PerformedStatus
 from broker.services import performed_effects as effects
 from broker.services.context import Context
+from broker.store import corrections, tolerations, unmatched
 from broker.store import performed as store
 from broker.store.database import Connection
 
@@ -60,7 +61,7 @@ def start(context: Context, message: PerformedMessage) -> PerformedResult:
     """
     check_instance_uid(message.sop_instance_uid)
     try:
-        decision = decide_create(message.dataset, context.site.performed)
+        decision = decide_create(message.dataset, context.site.performed.of_device(message.calling_ae_title))
     except PerformedRefusal as refusal:
         if context.database.read(lambda c: store.find(c, message.sop_instance_uid)) is not None:
             raise PerformedRefusal(PerformedFault.DUPLICATE) from refusal
@@ -101,13 +102,17 @@ def _create(
     store.add_message(connection, key, _received("N-CREATE", message, at))
     result = _result(message, decision)
     exam = effects.Exam(key, message.sop_instance_uid, decision.dataset, decision.status)
-    links, unresolved = effects.link(connection, exam, references_of(decision.dataset), at)
+    references = references_of(decision.dataset)
+    links, unresolved = effects.link(connection, exam, references, at)
+    if unresolved or not links:
+        unmatched.add(connection, key, references, unresolved, at)
     kinds = [FactKind.PERFORMED_STARTED]
     if decision.status.final:
         kinds.append(_FACTS[decision.status])
     actor = Actor(Source.DEVICE, message.calling_ae_title)
     begun = effects.Begun(tuple(links), unresolved)
     effects.follow(connection, context, actor, exam, effects.Happened(tuple(kinds), result.tolerated, begun), at)
+    tolerations.count(connection, message.calling_ae_title, result.tolerated, at)
     return result
 
 
@@ -116,8 +121,10 @@ def _repeated_create(
 ) -> PerformedResult:
     """0111 by the standard; success without effect where the site lets an identical repeat pass."""
     quirk = Toleration(Quirk.REPEATED_CREATE)
-    repeats = quirk.quirk in context.site.performed.tolerate and not present.status.final
+    policy = context.site.performed.of_device(message.calling_ae_title)
+    repeats = quirk.quirk in policy.tolerate and not present.status.final
     if repeats and _is_last(connection, present.key, "N-CREATE", message):
+        tolerations.count(connection, message.calling_ae_title, (quirk,), context.clock())
         return PerformedResult(present.sop_instance_uid, present.status, present.dataset, (quirk,))
     raise PerformedRefusal(PerformedFault.DUPLICATE)
 
@@ -127,10 +134,12 @@ def _set(connection: Connection, context: Context, message: PerformedMessage) ->
     if present is None:
         raise PerformedRefusal(PerformedFault.UNKNOWN)
     quirk = Toleration(Quirk.REPEATED_FINAL)
-    repeats = quirk.quirk in context.site.performed.tolerate and present.status.final
+    policy = context.site.performed.of_device(message.calling_ae_title)
+    repeats = quirk.quirk in policy.tolerate and present.status.final
     if repeats and _is_last(connection, present.key, "N-SET", message):
+        tolerations.count(connection, message.calling_ae_title, (quirk,), context.clock())
         return PerformedResult(present.sop_instance_uid, present.status, present.dataset, (quirk,))
-    decision = decide_set(present.dataset, present.status, message.dataset, context.site.performed)
+    decision = decide_set(present.dataset, present.status, message.dataset, policy)
     at = context.clock()
     changed = replace(present, status=decision.status, dataset=decision.dataset, summary=_summary(decision.dataset))
     store.save(connection, changed, at)
@@ -138,7 +147,13 @@ def _set(connection: Connection, context: Context, message: PerformedMessage) ->
     result = _result(message, decision)
     exam = effects.Exam(present.key, present.sop_instance_uid, decision.dataset, decision.status)
     actor = Actor(Source.DEVICE, message.calling_ae_title)
-    effects.follow(connection, context, actor, exam, effects.Happened((_FACTS[decision.status],), result.tolerated), at)
+    kinds: tuple[FactKind, ...] = (_FACTS[decision.status],)
+    if decision.status.final and present.corrected_status is not None:
+        corrections.withdraw(connection, present.key, message.calling_ae_title, at)
+        store.set_corrected(connection, present.key, None, "")
+        kinds += (FactKind.CORRECTION_WITHDRAWN,)
+    effects.follow(connection, context, actor, exam, effects.Happened(kinds, result.tolerated), at)
+    tolerations.count(connection, message.calling_ae_title, result.tolerated, at)
     return result
 
 

@@ -6,6 +6,7 @@ Every function runs inside the transaction of the use case that changed the perf
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 
 from broker.domain import linking
 from broker.domain.dicom_json import Dataset
@@ -14,16 +15,43 @@ from broker.domain.model import Actor, Fact, FactKind, Order, Procedure, Step
 from broker.domain.notification_payload import Subjects
 from broker.domain.performed_faults import Toleration
 from broker.domain.performing import order_fact
-from broker.domain.performing_reasons import Consequence, consequence, reason_of
-from broker.domain.states import WAITING, PerformedStatus, StepStatus, derive_step, order_status
+from broker.domain.performing_reasons import Consequence, DiscontinuationReason, consequence, reason_of
+from broker.domain.states import (
+    WAITING,
+    PerformedStatus,
+    StepStatus,
+    after_unlinking,
+    derive_step,
+    may_reopen,
+    order_status,
+)
 from broker.services import items
 from broker.services.context import Context
 from broker.services.history import About, record
 from broker.store import link_candidates, orders
 from broker.store import performed as store
 from broker.store.database import Connection
+from broker.store.performed import StepState
 
-_States = Mapping[int, Sequence[tuple[PerformedStatus, bool]]]
+_States = Mapping[int, Sequence[StepState]]
+
+
+class Deed(Enum):
+    """What happened to a performed step, as far as its orders are concerned."""
+
+    BEGUN = auto()
+    UPDATED = auto()
+    LINKED = auto()
+    UNLINKED = auto()
+    CORRECTED = auto()
+
+
+#: deeds that bring an exam and an order together: only then is it looked whether they fit
+_MEETING = frozenset({Deed.BEGUN, Deed.LINKED})
+#: people decide these, with the whole picture before them; the rule about late exams is for devices
+_BY_PEOPLE = frozenset({Deed.LINKED, Deed.UNLINKED, Deed.CORRECTED})
+#: links that a person made or looked at
+_SEEN_BY_PEOPLE = frozenset({"by hand", "created"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +62,8 @@ class Exam:
     sop_instance_uid: str
     dataset: Dataset
     status: PerformedStatus
+    #: the reason that a correction gives; None: the one in the data set
+    reason: DiscontinuationReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +128,39 @@ def follow(
     An update that leaves the performed step in progress moves nothing and is only recorded.
     """
     linked = store.linked_steps(connection, exam.key)
-    run = _Run(connection, context, exam, at, new=happened.begun is not None)
+    deed = Deed.UPDATED if happened.begun is None else Deed.BEGUN
+    run = _Run(connection, context, exam, at, deed)
     if happened.kinds == (FactKind.PERFORMED_UPDATED,):
         record(connection, context, actor, _first(run, linked), _own_facts(context, exam, happened), at)
         return
-    store.lock_orders(connection, linked)
-    affected = [_move(run, key, steps) for key, steps in linked.items()]
-    own = affected[0].about(exam) if affected else About(performed_key=exam.key)
-    record(connection, context, actor, own, _own_facts(context, exam, happened), at)
+    _settle(run, actor, linked, _own_facts(context, exam, happened))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """In which transaction, by whom and when something is done to an exam."""
+
+    connection: Connection
+    context: Context
+    actor: Actor
+    at: datetime
+
+
+def settle(scene: Scene, exam: Exam, steps: Mapping[int, Sequence[int]], deed: Deed, told: Sequence[Fact]) -> None:
+    """Bring these steps (keys by the key of their order) to the state their exams imply after ``deed``.
+
+    ``told`` are the facts about the exam itself; they stand in the history of the first order.
+    """
+    _settle(_Run(scene.connection, scene.context, exam, scene.at, deed), scene.actor, steps, told)
+
+
+def _settle(run: "_Run", actor: Actor, steps: Mapping[int, Sequence[int]], told: Sequence[Fact]) -> None:
+    store.lock_orders(run.connection, steps)
+    affected = [_move(run, key, keys) for key, keys in steps.items()]
+    own = affected[0].about(run.exam) if affected else About(performed_key=run.exam.key)
+    record(run.connection, run.context, actor, own, told, run.at)
     for effect in affected:
-        record(connection, context, actor, effect.about(exam), effect.facts, at, effect.subjects)
+        record(run.connection, run.context, actor, effect.about(run.exam), effect.facts, run.at, effect.subjects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +169,12 @@ class _Run:
     context: Context
     exam: Exam
     at: datetime
-    #: the performed step begins with this request
-    new: bool
+    deed: Deed
+
+    @property
+    def meets(self) -> bool:
+        """True when the exam and the order come together now."""
+        return self.deed in _MEETING
 
 
 def _first(run: _Run, linked: Mapping[int, Sequence[int]]) -> About:
@@ -134,27 +191,43 @@ def _move(run: _Run, request_key: int, step_keys: Sequence[int]) -> _Effect:
     after = [_move_step(run, effect, procedure, step, states) for procedure, step in every]
     if effect.facts:
         effect.subjects = items.refresh(run.connection, run.context, request_key)
-    told = order_fact(order_status(s.status for s in order.steps), order_status(after))
-    effect.facts += _order_facts(run, order, told)
+    became = order_status(after)
+    if run.deed is Deed.CORRECTED:
+        data = {**_named(run.exam), **_reason(run.context, run.exam), "status": became.value}
+        effect.facts.append(Fact(FactKind.ORDER_CORRECTED, data))
+    else:
+        effect.facts += _order_facts(run, order, order_fact(order_status(s.status for s in order.steps), became))
     return effect
 
 
 def _states(run: _Run, step_keys: Sequence[int]) -> _States:
-    """For each step the (status, returns) of all its performed steps, as ``derive_step`` wants them."""
-    found: dict[int, list[tuple[PerformedStatus, bool]]] = {key: [] for key in step_keys}
+    """For each step the states of all its performed steps, oldest first."""
+    found: dict[int, list[StepState]] = {key: [] for key in step_keys}
     for state in store.states_of_steps(run.connection, step_keys):
-        means = consequence(state.discontinuation_code, run.context.site.performed.reasons)
-        found[state.step_key].append((state.status, means is Consequence.RETURNS))
+        found[state.step_key].append(state)
     return found
+
+
+def _derived(run: _Run, step: Step, states: Sequence[StepState]) -> StepStatus:
+    """What the rule table says about ``step`` (``domain.states``)."""
+    policy = run.context.site.performed
+    performed = [(s.status, consequence(s.discontinuation_code, policy.reasons) is Consequence.RETURNS) for s in states]
+    if run.deed is Deed.UNLINKED:
+        return after_unlinking(step.status, step.resting, performed)
+    reopens = run.deed in _BY_PEOPLE or may_reopen(policy.reopen, [(s.status, s.calling_ae_title) for s in states])
+    return derive_step(step.status, step.resting, performed, reopens=reopens)
 
 
 def _move_step(run: _Run, effect: _Effect, procedure: Procedure, step: Step, states: _States) -> StepStatus:
     """The status of ``step`` after the request; written, with its fact, when it is another."""
     if step.key is None or step.key not in states:
         return step.status
-    if run.new and step.status is StepStatus.CANCELED:
+    if run.meets and step.status is StepStatus.CANCELED:
         effect.facts.append(_about(FactKind.CANCELED_DURING_EXAM, procedure, step, _named(run.exam)))
-    derived = derive_step(step.status, step.resting, states[step.key])
+    derived = _derived(run, step, states[step.key])
+    if run.deed is Deed.BEGUN and not run.exam.status.final and derived in _FINISHED:
+        data = {**_named(run.exam), "status": derived.value}
+        effect.facts.append(_about(FactKind.LATE_EXAM, procedure, step, data))
     if derived is not step.status:
         resting = step.status if step.status in WAITING else step.resting
         orders.set_step_status(run.connection, step, derived, resting, run.at)
@@ -166,20 +239,28 @@ def _move_step(run: _Run, effect: _Effect, procedure: Procedure, step: Step, sta
 def _order_facts(run: _Run, order: Order, told: FactKind | None) -> list[Fact]:
     """The fact about the whole order; withheld, with an alarm, while the exam says it is another patient's.
 
-    (MPPS reference, section 6.1: link, raise an alert, send no automatic status to the ordering system.)
+    (MPPS reference, section 6.1: link, raise an alert, send no automatic status to the ordering system.)  A person who
+    linked them has decided: then it is told.
     """
     differs: tuple[str, ...] = ()
-    if order.patient_key is not None and (run.new or told is not None):
+    may_differ = run.meets or (told is not None and run.deed is not Deed.UNLINKED)
+    if order.patient_key is not None and may_differ:
         scheduled = link_candidates.person(run.connection, order.patient_key)
         differs = linking.patient_differences(linking.person_of(run.exam.dataset), scheduled)
-    withheld = told if "PatientID" in differs else None
+    withheld = told if "PatientID" in differs and not _seen(run, order) else None
     facts = []
-    if differs and (run.new or withheld is not None):
+    if differs and (run.meets or withheld is not None):
         data = {**_named(run.exam), "differs": list(differs), "withheld": withheld.value if withheld else None}
         facts.append(Fact(FactKind.MISMATCH_FOUND, data))
     if told is not None and withheld is None:
         facts.append(Fact(told, {**_named(run.exam), **_reason(run.context, run.exam)}))
     return facts
+
+
+def _seen(run: _Run, order: Order) -> bool:
+    """True when a person put the exam and the order together, knowing whom each names."""
+    origins = store.links(run.connection, run.exam.key)
+    return any(origins.get(step.key) in _SEEN_BY_PEOPLE for step in order.steps if step.key is not None)
 
 
 def _own_facts(context: Context, exam: Exam, happened: Happened) -> list[Fact]:
@@ -202,12 +283,16 @@ def _own_facts(context: Context, exam: Exam, happened: Happened) -> list[Fact]:
 def _reason(context: Context, exam: Exam) -> dict[str, object]:
     if exam.status is not PerformedStatus.DISCONTINUED:
         return {}
-    reason = reason_of(exam.dataset)
+    reason = exam.reason or reason_of(exam.dataset)
     means = consequence(reason.key, context.site.performed.reasons)
     return {
         "discontinuation": {"code": reason.code, "scheme": reason.scheme, "meaning": reason.meaning},
         "consequence": means.value,
     }
+
+
+#: a step is finished and stays so while a late exam runs
+_FINISHED = frozenset({StepStatus.COMPLETED, StepStatus.DISCONTINUED})
 
 
 def _named(exam: Exam) -> dict[str, object]:
@@ -216,3 +301,9 @@ def _named(exam: Exam) -> dict[str, object]:
 
 def _about(kind: FactKind, procedure: Procedure, step: Step, data: Mapping[str, object]) -> Fact:
     return Fact(kind, data, procedure.study_instance_uid, step.scheduled_procedure_step_id)
+
+
+def reason_from_key(key: str, meaning: str = "") -> DiscontinuationReason:
+    """A reason from how it is kept: the bare code of DCM, or ``code^scheme``."""
+    code, _, scheme = key.partition("^")
+    return DiscontinuationReason(code, scheme or ("DCM" if code else ""), meaning)

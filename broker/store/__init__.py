@@ -2,5 +2,3 @@
 
 Functions take a ``Connection`` and know nothing of use cases; they never commit.
 """
-
-import broker.store.device_tables  # noqa: F401 - its tables belong to the schema

@@ -6,34 +6,17 @@ Must not: return contents of messages or exams beyond what identifies them.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, case, exists, func, select, text
+from sqlalchemy import Connection, case, func, select, text
 
 from broker.store.tables import (
     device_query,
     event,
     journal_entry,
     outbox_entry,
-    performed_procedure_step,
-    step_link,
     worklist_item,
 )
 
-#: unmatched exams are looked for among this many newest performed steps
-_NEWEST = 5000
 _UNDELIVERED = text("state in ('pending', 'parked')")  # the words of the partial index, so that it is used
-
-
-@dataclass(frozen=True, slots=True)
-class UnmatchedExam:
-    """A performed step that no scheduled step is known for."""
-
-    performed_key: int
-    status: str
-    station: str
-    modality: str
-    accession_number: str
-    patient_id: str
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +49,6 @@ class LastSeen:
 
     message_at: datetime | None
     query_at: datetime | None
-
-
-def unmatched(connection: Connection, limit: int) -> list[UnmatchedExam]:
-    """The newest exams without a scheduled step."""
-    performed = performed_procedure_step.c
-    newest = select(func.coalesce(func.max(performed.id), 0)).scalar_subquery()
-    query = (
-        select(performed.id, performed.status, performed.performed_station_ae_title, performed.modality,
-               performed.accession_number, performed.patient_id_value, performed.created_at)
-        .where(performed.id > newest - _NEWEST, ~exists().where(step_link.c.performed_id == performed.id))
-        .order_by(performed.id.desc()).limit(limit)
-    )  # fmt: skip
-    return [UnmatchedExam(*row) for row in connection.execute(query)]
 
 
 def backlog(connection: Connection) -> list[Undelivered]:

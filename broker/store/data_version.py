@@ -3,10 +3,12 @@
 Owns a connection for that question alone.  Cannot be asked of PostgreSQL without a round trip, so it is not.
 """
 
+import sqlite3
 import threading
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 
 class DataVersion:
@@ -27,11 +29,11 @@ class DataVersion:
         with self._lock:
             if self._closed:
                 return None
-            if self._connection is None:
-                self._connection = self._open()
             try:
+                if self._connection is None:
+                    self._connection = self._open()
                 value: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-            except self._connection.OperationalError:  # busy: somebody repairs the log or replaces the file
+            except (sqlite3.OperationalError, DBAPIError):  # busy, or away: whoever reads next learns why
                 return None
             return value
 

@@ -3,13 +3,10 @@
 Part of the one schema of ``tables``; kept apart because only the registry reads them.
 """
 
-from sqlalchemy import JSON, Column, Integer, String, Table, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Column, Integer, String, Table
 
-from broker.store.tables import metadata
+from broker.store.schema import Json, metadata, text_column
 from broker.store.types import UtcDateTime
-
-Json = JSON().with_variant(JSONB, "postgresql")
 
 # every address an AE title came from
 device_address = Table(
@@ -27,7 +24,7 @@ device_registration = Table(
     metadata,
     Column("ae_title", String(16), primary_key=True),
     Column("settings", Json, nullable=False),
-    Column("registered_by", Text, nullable=False, server_default=text("''")),
+    text_column("registered_by"),
     Column("registered_at", UtcDateTime, nullable=False),
 )
 

@@ -7,12 +7,13 @@ heads are claimed, so deliveries stay in order per (destination, subject).
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Update, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, Update, and_, bindparam, insert, or_, select, update
 
 from broker.domain.model import FactKind
 from broker.domain.notification_payload import PerformedSummary
 from broker.domain.notifications import Attempt, Notification, NotificationState
 from broker.store.prepared import Prepared
+from broker.store.reconciliation_tables import performed_correction as correction
 from broker.store.tables import imaging_service_request, outbox_attempt, performed_procedure_step
 from broker.store.tables import outbox_entry as entry
 
@@ -46,7 +47,16 @@ _INSERT = Prepared(insert(entry))
 _LOCK_ORDER = Prepared(
     select(imaging_service_request.c.id).where(imaging_service_request.c.id == bindparam("key")).with_for_update()
 )
-_PERFORMED = Prepared(select(performed_procedure_step).where(performed_procedure_step.c.id == bindparam("key")))
+_STANDING = and_(correction.c.performed_id == performed_procedure_step.c.id, correction.c.withdrawn_at.is_(None))
+_PERFORMED = Prepared(
+    select(
+        performed_procedure_step,
+        correction.c.started_at.label("corrected_start"),
+        correction.c.ended_at.label("corrected_end"),
+    )
+    .outerjoin(correction, _STANDING)
+    .where(performed_procedure_step.c.id == bindparam("key"))
+)
 _INSERT_ATTEMPT = Prepared(insert(outbox_attempt))
 
 
@@ -65,11 +75,12 @@ def add(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def performed_summary(connection: Connection, performed_key: int) -> PerformedSummary:
-    """What notifications tell of the performed step with this database key."""
+    """What notifications tell of the performed step with this database key; what staff corrected goes first."""
     row = _PERFORMED.one(connection, {"key": performed_key})
     return PerformedSummary(
-        row.sop_instance_uid, row.status, row.performed_station_ae_title, row.started_at, row.ended_at,
-        row.discontinuation_code,
+        row.sop_instance_uid, row.corrected_status or row.status, row.performed_station_ae_title,
+        row.corrected_start or row.started_at, row.corrected_end or row.ended_at,
+        row.discontinuation_code if row.corrected_code is None else row.corrected_code,
     )  # fmt: skip
 
 

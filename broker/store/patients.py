@@ -57,6 +57,12 @@ def load(connection: Connection, key: int) -> Patient:
     return Patient(identifiers, row.attributes, row.id)
 
 
+def identifiers_of_value(connection: Connection, value: str) -> list[Identifier]:
+    """The identifiers of this value, whoever issued them."""
+    query = select(patient_identifier.c.value, patient_identifier.c.issuer).where(patient_identifier.c.value == value)
+    return [Identifier(r.value, r.issuer) for r in connection.execute(query.order_by(patient_identifier.c.issuer))]
+
+
 def save(connection: Connection, person: Patient, at: datetime) -> int:
     """Insert or update ``person`` with the identifiers it has now; answers its key."""
     values = {

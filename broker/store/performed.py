@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from broker.domain.errors import Conflict
 from broker.domain.states import PerformedStatus
@@ -45,6 +45,14 @@ class Performed:
     #: 0 until it is stored
     key: int = 0
     version: int = 0
+    #: what staff say in place of ``status`` and the discontinuation code; None while no correction stands
+    corrected_status: PerformedStatus | None = None
+    corrected_code: str = ""
+
+    @property
+    def counting_status(self) -> PerformedStatus:
+        """The status that counts for the workflow."""
+        return self.corrected_status or self.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +68,18 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """The state and reason of one performed step that a scheduled step is linked to."""
+    """What counts of one performed step that a scheduled step is linked to, corrections by staff included."""
 
     step_key: int
     status: PerformedStatus
     discontinuation_code: str
+    calling_ae_title: str = ""
 
 
 _BY_UID = select(performed).where(performed.c.sop_instance_uid == bindparam("uid"))
 _FIND, _FIND_AND_LOCK = Prepared(_BY_UID), Prepared(_BY_UID.with_for_update())
+_BY_KEY = select(performed).where(performed.c.id == bindparam("key"))
+_LOAD, _LOAD_AND_LOCK = Prepared(_BY_KEY), Prepared(_BY_KEY.with_for_update())
 _LAST = Prepared(
     select(message).where(message.c.performed_id == bindparam("key")).order_by(message.c.id.desc()).limit(1)
 )
@@ -87,7 +98,12 @@ _LINKED_STEPS = Prepared(
 )
 _LOCK = Prepared(select(request.c.id).where(request.c.id == bindparam("key")).with_for_update())
 _STATES = Prepared(
-    select(link.c.step_id, performed.c.status, performed.c.discontinuation_code)
+    select(
+        link.c.step_id,
+        func.coalesce(performed.c.corrected_status, performed.c.status).label("status"),
+        func.coalesce(performed.c.corrected_code, performed.c.discontinuation_code).label("code"),
+        performed.c.calling_ae_title,
+    )
     .join(performed, performed.c.id == link.c.performed_id)
     .where(link.c.step_id == bindparam("key"))
     .order_by(performed.c.id)
@@ -98,6 +114,18 @@ def find(connection: Connection, sop_instance_uid: str, *, lock: bool = False) -
     """The performed step with this UID, or None.  ``lock`` makes other writers of it wait (PostgreSQL)."""
     row = (_FIND_AND_LOCK if lock else _FIND).first(connection, {"uid": sop_instance_uid})
     return None if row is None else _performed(row)
+
+
+def load(connection: Connection, key: int, *, lock: bool = False) -> Performed | None:
+    """The performed step with this database key, or None.  ``lock`` as in ``find``."""
+    row = (_LOAD_AND_LOCK if lock else _LOAD).first(connection, {"key": key})
+    return None if row is None else _performed(row)
+
+
+def set_corrected(connection: Connection, key: int, status: PerformedStatus | None, code: str) -> None:
+    """What counts in place of what the device said; None: what the device said counts."""
+    values = {"corrected_status": status.value if status else None, "corrected_code": code if status else None}
+    connection.execute(update(performed).where(performed.c.id == key).values(**values))
 
 
 def create(connection: Connection, new: Performed, at: datetime) -> int:
@@ -135,6 +163,17 @@ def add_link(connection: Connection, performed_key: int, step_key: int, origin: 
     _INSERT_LINK.run(connection, values)
 
 
+def remove_link(connection: Connection, performed_key: int, step_key: int) -> None:
+    """Take a link away."""
+    connection.execute(delete(link).where(link.c.performed_id == performed_key, link.c.step_id == step_key))
+
+
+def links(connection: Connection, performed_key: int) -> dict[int, str]:
+    """The origin of each link of a performed step, by the key of the scheduled step."""
+    query = select(link.c.step_id, link.c.origin).where(link.c.performed_id == performed_key).order_by(link.c.id)
+    return {int(row.step_id): row.origin for row in connection.execute(query)}
+
+
 def linked_steps(connection: Connection, performed_key: int) -> dict[int, list[int]]:
     """The keys of the scheduled steps that a performed step is linked to, by the key of their order."""
     found: dict[int, list[int]] = {}
@@ -156,7 +195,7 @@ def lock_orders(connection: Connection, request_keys: Iterable[int]) -> None:
 def states_of_steps(connection: Connection, step_keys: Iterable[int]) -> list[StepState]:
     """The performed steps that these scheduled steps are linked to, oldest first."""
     rows = [row for key in step_keys for row in _STATES.all(connection, {"key": key})]
-    return [StepState(int(r.step_id), PerformedStatus(r.status), r.discontinuation_code) for r in rows]
+    return [StepState(int(r.step_id), PerformedStatus(r.status), r.code, r.calling_ae_title) for r in rows]
 
 
 def _values(one: Performed, at: datetime) -> dict[str, object]:
@@ -177,5 +216,6 @@ def _performed(row: Any) -> Performed:
     )  # fmt: skip
     return Performed(
         row.sop_instance_uid, PerformedStatus(row.status), row.calling_ae_title, row.dataset, summary,
-        row.id, row.version,
+        row.id, row.version, PerformedStatus(row.corrected_status) if row.corrected_status else None,
+        row.corrected_code or "",
     )  # fmt: skip

@@ -6,14 +6,12 @@ devices show it.  Contents are JSON by DICOM keyword; columns hold what identifi
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     Column,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -21,35 +19,14 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
+from broker.store import device_tables as _device_tables  # noqa: F401 - its tables are part of metadata
+from broker.store import reconciliation_tables as _reconciliation_tables  # noqa: F401 - its tables are part of metadata
+from broker.store import schema
 from broker.store.types import UtcDateTime
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-_Key = BigInteger().with_variant(Integer, "sqlite")
-_Json = JSON().with_variant(JSONB, "postgresql")
-
-
-def _key() -> Column[int]:
-    return Column("id", _Key, primary_key=True, autoincrement=True)
-
-
-def _refers(name: str, target: str, *, nullable: bool = False, index: bool = True) -> Column[int]:
-    return Column(name, _Key, ForeignKey(f"{target}.id"), nullable=nullable, index=index)
-
-
-def _text(name: str, *, nullable: bool = False, index: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=nullable, index=index, server_default=None if nullable else text("''"))
-
+metadata = schema.metadata
+_Key, _Json, _key, _refers, _text = schema.Key, schema.Json, schema.key, schema.refers, schema.text_column
 
 patient = Table(
     "patient",
@@ -202,6 +179,9 @@ performed_procedure_step = Table(
     _text("discontinuation_code"),
     _text("started_at"),
     _text("ended_at"),
+    # what counts in place of status and discontinuation_code while a correction by staff stands
+    Column("corrected_status", String(16)),
+    Column("corrected_code", Text),
     # the merged object by DICOM JSON model (PS3.18 annex F), and every request exactly as received
     Column("dataset", _Json, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
@@ -227,7 +207,8 @@ step_link = Table(
     _key(),
     _refers("performed_id", "performed_procedure_step"),
     _refers("step_id", "scheduled_procedure_step"),
-    # named: by the device; matched: by a rule (confidence below 100); by hand: by a person
+    # named: by the device; matched: by a rule (confidence below 100); by hand: by a person; created: the order was
+    # made from the exam
     Column("origin", String(8), nullable=False),
     _text("rule"),
     Column("created_at", UtcDateTime, nullable=False),

@@ -82,6 +82,8 @@ class PerformedRow:
     dataset: object
     origin: str
     step_key: int
+    #: what counts while a correction by staff stands
+    corrected_status: str | None = None
 
 
 def exists(connection: Connection, request_key: int) -> bool:
@@ -124,7 +126,7 @@ def performed(connection: Connection, steps: Sequence[int]) -> list[PerformedRow
     exam = performed_procedure_step.c
     query = (
         select(exam.id, exam.status, exam.sop_instance_uid, exam.performed_station_ae_title, exam.dataset,
-               step_link.c.origin, step_link.c.step_id)
+               step_link.c.origin, step_link.c.step_id, exam.corrected_status)
         .join(step_link, step_link.c.performed_id == exam.id)
         .where(step_link.c.step_id.in_(steps))
         .order_by(exam.id)

@@ -37,11 +37,19 @@ def author(
 
 
 Author = Annotated[SignedIn, Depends(author)]
+_OPERATES = frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
 
 
-def operator(who: Visitor) -> SignedIn:
-    """Who asks, when they may see messages and mappings (roles operator and administrator).  403 otherwise."""
-    if who.role not in (Role.OPERATOR, Role.ADMINISTRATOR):
+def may_operate(who: SignedIn) -> bool:
+    """True for the roles that may change what happened to exams and orders."""
+    return who.role in _OPERATES
+
+
+def operator(request: Request, who: Visitor, csrf_token: Annotated[str, Form()] = "") -> SignedIn:
+    """An operator or administrator, whose changes carry the session's token.  403 for anybody else."""
+    if request.method not in {"GET", "HEAD"}:
+        author(who, csrf_token, request.headers.get("x-csrf-token", ""))
+    if not may_operate(who):
         raise HTTPException(403)
     return who
 

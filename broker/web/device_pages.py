@@ -20,6 +20,7 @@ from broker.services.worklist import ItemFilter
 from broker.web.auth import Author, Visitor, author
 from broker.web.parts import Parts, Shared
 from broker.web.query_words import key_lines
+from broker.web.quirk_words import QUIRKS
 from broker.web.rendering import page
 
 router = APIRouter(prefix="/devices", include_in_schema=False)
@@ -144,6 +145,7 @@ def _device_page(
     texts = {name: written(value) for name, value in device.settings.items()}
     values = {
         "device": device, "queries": queries, "settings": SETTINGS, "texts": texts, "key_lines": key_lines,
+        "quirks": QUIRKS,
         "fixed": device.source is Source.SETTINGS,
         "account": None, "wanted": ItemFilter(), "wrong": "", "given": texts, **more,
     }  # fmt: skip

@@ -1,11 +1,14 @@
 """The pages for staff: board, search, order, attention.  Each also gives its inner part alone, for live updates."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Header, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from broker.domain import protocol_record
+from broker.domain.dicom_json import Dataset
 from broker.services import attention, board, timeline
 from broker.services.people import SignedIn
 from broker.web import timeline_words
@@ -83,6 +86,7 @@ def show_order(
         "record": record, "order": record.order, "request_key": request_key, "code_words": board.code_words,
         "history": timeline_words.lines(record, parts.config.segments), "step_start": _step_start,
         "missing": record.missing,
+        "protocol": _protocol,
     }  # fmt: skip
     template = "_order.html" if fragment else "order.html"
     return page(request, template, **_common(who, now, changes.fingerprint), **values)
@@ -96,6 +100,11 @@ def show_attention(request: Request, who: Visitor, parts: Shared, fragment: Frag
     found = attention.look(parts.context)
     template = "_attention.html" if fragment else "attention.html"
     return page(request, template, attention=found, **_common(who, now, changes.fingerprint))
+
+
+def _protocol(dataset: Dataset) -> Mapping[protocol_record.Section, list[protocol_record.Entry]]:
+    """What the device reported beside the state of the exam."""
+    return protocol_record.by_section(protocol_record.read(dataset))
 
 
 def _common(who: SignedIn, now: datetime, fingerprint: str) -> dict[str, Any]:

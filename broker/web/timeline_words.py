@@ -29,6 +29,7 @@ _FACTS: Mapping[FactKind, str] = {
     FactKind.ORDER_COMPLETED: "The order is completed",
     FactKind.ORDER_DISCONTINUED: "The order is discontinued",
     FactKind.ORDER_RETURNED: "The order waits again: what was begun was not this exam",
+    FactKind.ORDER_CORRECTED: "What was performed was corrected",
     FactKind.PATIENT_UPDATED: "{actor} updated the patient",
     FactKind.PATIENT_MERGED: "{actor} merged the patient with another record",
     FactKind.STEP_STATUS: "The status of the step changed",
@@ -38,6 +39,13 @@ _FACTS: Mapping[FactKind, str] = {
     FactKind.PERFORMED_COMPLETED: "{actor} completed the exam",
     FactKind.PERFORMED_DISCONTINUED: "{actor} discontinued the exam",
     FactKind.PERFORMED_UNMATCHED: "{actor} reported an exam that belongs to no known order",
+    FactKind.PERFORMED_LINKED: "{actor} linked an exam to this order",
+    FactKind.PERFORMED_UNLINKED: "{actor} unlinked an exam from this order",
+    FactKind.PERFORMED_SET_ASIDE: "{actor} decided that an exam has no order",
+    FactKind.PERFORMED_QUEUED: "{actor} put an exam back into the queue",
+    FactKind.PERFORMED_CORRECTED: "{actor} corrected the exam",
+    FactKind.CORRECTION_WITHDRAWN: "{actor} ended a correction: what the device said counts",
+    FactKind.LATE_EXAM: "{actor} began an exam after the step was finished",
     FactKind.MISMATCH_FOUND: "{actor} named another patient than the order",
     FactKind.CANCELED_DURING_EXAM: "{actor} cancelled the order after the exam had begun",
     FactKind.NOTIFICATION_DELIVERED: "{actor} was told",
@@ -48,7 +56,8 @@ _REMEDIES: Mapping[FactKind, str] = {
     FactKind.MISMATCH_FOUND: "Find out who was examined before images are read. The order was not changed.",
     FactKind.CANCELED_DURING_EXAM: "Settle with the department whether the exam counts; the step keeps its status.",
     FactKind.NOTIFICATION_PARKED: "See why below, mend it, then: broker notifications retry.",
-    FactKind.PERFORMED_UNMATCHED: "Link the exam to its order, or leave it as unscheduled.",
+    FactKind.PERFORMED_UNMATCHED: "Link the exam to its order, or set it aside: see Exams to reconcile.",
+    FactKind.LATE_EXAM: "The step stays finished (performed.reopen). Perhaps the exam belongs to another order?",
 }
 #: facts that tell a change of the whole order and stand out in the list
 _TURNS = {
@@ -59,7 +68,7 @@ _TOLD_KINDS = {
     FactKind.ORDER_PLACED: "order placed", FactKind.ORDER_CHANGED: "order changed",
     FactKind.ORDER_STARTED: "exam started", FactKind.ORDER_COMPLETED: "exam completed",
     FactKind.ORDER_DISCONTINUED: "exam discontinued", FactKind.ORDER_RETURNED: "back to scheduled",
-    FactKind.ORDER_CANCELED: "order cancelled",
+    FactKind.ORDER_CANCELED: "order cancelled", FactKind.ORDER_CORRECTED: "correction",
 }  # fmt: skip
 
 
@@ -172,6 +181,8 @@ def _fact(at: datetime, fact: HistoryEvent, record: OrderRecord) -> Line:
         note = ""
     elif fact.kind in (FactKind.ORDER_CHANGED, FactKind.PATIENT_UPDATED):
         note = _changed(fact.data)
+    elif fact.kind is FactKind.PERFORMED_CORRECTED:
+        note = f"{str(fact.data.get('counts', '')).capitalize()}: {fact.data.get('note', '')}"
     elif isinstance(reason := fact.data.get("discontinuation"), Mapping) and reason.get("meaning"):
         note = f"Reason: {reason['meaning']}"
     details = tuple(_details(fact, record))

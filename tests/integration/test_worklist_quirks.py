@@ -98,6 +98,7 @@ def test_an_unknown_called_title_is_rejected_and_listed(running: Provider) -> No
     assert rejected.value.codes == (1, 1, 7)
     running.log.flush()
     device = until(lambda: device_registry.find(running.context, running.directory, "NEW1"))
+    assert device is not None
     assert device.source is Source.KNOCKING
     assert [w.text for w in device.warnings] == ["it called an AE title that is not the broker's, 'BROCKER'"]
 

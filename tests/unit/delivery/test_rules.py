@@ -3,7 +3,7 @@
 import pytest
 
 from broker.delivery.hl7 import check_rule
-from broker.delivery.order_status import STATUS_CODES
+from broker.delivery.order_status import STATUS_CODES, TOLD
 from broker.domain.model import FactKind
 from broker.domain.notifications import DEFAULT_EVENTS, DestinationRule
 
@@ -30,7 +30,7 @@ def test_the_codes_of_each_fact(kind: FactKind, codes: tuple[str, str, str]) -> 
 
 
 def test_every_order_fact_and_no_other_has_codes() -> None:
-    assert set(STATUS_CODES) == {kind for kind in K if kind.value.startswith("order.")}
+    assert set(TOLD) == {kind for kind in K if kind.value.startswith("order.")}
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,8 @@ PROFILE = DeviceProfile(
 )
 
 
-#: what decides about associations and not about lists: set in the settings file only
-ASSOCIATION = {"ae_title", "addresses", "certificates", "max_associations"}
+#: what decides about associations and exam reports, not about lists: set in the settings file only
+ASSOCIATION = {"ae_title", "addresses", "certificates", "max_associations", "tolerate"}
 
 
 def test_the_case_has_every_setting() -> None:

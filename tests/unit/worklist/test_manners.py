@@ -158,7 +158,7 @@ def test_attributes_are_filled_from_others_and_cut() -> None:
     assert step_of(whole)["ScheduledProcedureStepDescription"] == "CT head"
 
 
-WITHHELD = [
+WITHHELD: list[tuple[dict, TooLong, dict, str]] = [
     # value, rule, keys, what keeps it back
     ({"AccessionNumber": "x" * 17}, TooLong.CUT, {"AccessionNumber": []}, "AccessionNumber"),
     ({"AccessionNumber": "x" * 17}, TooLong.WHOLE, {"AccessionNumber": []}, ""),

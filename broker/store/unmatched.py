@@ -1,0 +1,117 @@
+"""What devices named and no step was found for: the rows of the reconciliation queue, and what became of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, bindparam, false, func, insert, literal, or_, select, text, update
+
+from broker.domain.linking import ScheduledReference
+from broker.domain.model import Order
+from broker.store.reconciliation_tables import unmatched_reference as table
+from broker.store.tables import performed_procedure_step as performed
+
+OPEN, LINKED, ASIDE = "open", "linked", "aside"
+_IS_OPEN = text("unmatched_reference.state = 'open'")  # the words of the partial index, so that it is used
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """One item of an exam that has, or had, no step."""
+
+    key: int
+    performed_key: int
+    item: int
+    state: str
+    automatic: bool
+    step_key: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingExam:
+    """An exam of the queue; ``items`` is how many of its references wait."""
+
+    performed_key: int
+    status: str
+    station: str
+    modality: str
+    accession_number: str
+    patient_id: str
+    started_at: str
+    created_at: datetime
+    items: int
+    state: str
+
+
+_OF_EXAM = select(table).where(table.c.performed_id == bindparam("exam")).order_by(table.c.id)
+
+
+def add(
+    connection: Connection, performed_key: int, references: Sequence[ScheduledReference], items: Sequence[int],
+    at: datetime,
+) -> None:  # fmt: skip
+    """Queue the items (positions from 1) that nothing was found for; one empty item when the exam names nothing."""
+    wanted = [(n, references[n - 1]) for n in items] or [(1, ScheduledReference())]
+    rows = [
+        {"performed_id": performed_key, "item": number, "study_instance_uid": r.study_instance_uid,
+         "accession_number": r.accession.value, "requested_procedure_id": r.requested_procedure_id,
+         "scheduled_procedure_step_id": r.scheduled_procedure_step_id, "state": OPEN, "automatic": True,
+         "created_at": at}
+        for number, r in wanted
+    ]  # fmt: skip
+    connection.execute(insert(table), rows)
+
+
+def add_unlinked(connection: Connection, performed_key: int, at: datetime) -> None:
+    """Queue an exam that a person unlinked from a step the device had named; only people link it again."""
+    values = {"performed_id": performed_key, "item": 0, "state": OPEN, "automatic": False, "created_at": at}
+    connection.execute(insert(table), values)
+
+
+def about(connection: Connection, order: Order) -> list[Unmatched]:
+    """The open items that share an identifier with the order and that no person has touched, oldest first."""
+    c = table.c
+    accession = order.accession.value
+    studies = [p.study_instance_uid for p in order.procedures]
+    steps = [s.scheduled_procedure_step_id for s in order.steps]
+    by_accession = or_(c.accession_number == accession, c.requested_procedure_id == accession)
+    shared = or_(
+        c.study_instance_uid.in_(studies), c.scheduled_procedure_step_id.in_(steps), c.accession_number.in_(steps),
+        by_accession if accession else false(),
+    )  # fmt: skip
+    query = select(table).where(and_(c.state == OPEN, c.automatic, shared)).order_by(c.id)
+    return [_unmatched(row) for row in connection.execute(query)]
+
+
+def of_exam(connection: Connection, performed_key: int) -> list[Unmatched]:
+    """Every item of an exam that ever waited, in order."""
+    return [_unmatched(row) for row in connection.execute(_OF_EXAM, {"exam": performed_key})]
+
+
+def settle(connection: Connection, key: int, state: str, step_key: int | None, *, automatic: bool) -> None:
+    """What became of one item."""
+    values = {"state": state, "step_id": step_key, "automatic": automatic}
+    connection.execute(update(table).where(table.c.id == key).values(**values))
+
+
+def listed(connection: Connection, limit: int, *, aside: bool = False) -> list[WaitingExam]:
+    """The exams of the queue, newest first; with ``aside`` those that were set aside."""
+    p, c = performed.c, table.c
+    state = ASIDE if aside else OPEN
+    waiting = (
+        select(c.performed_id, func.count().label("open_items"))
+        .where(c.state == state if aside else _IS_OPEN)
+        .group_by(c.performed_id).order_by(c.performed_id.desc()).limit(limit).subquery()
+    )  # fmt: skip
+    status = func.coalesce(p.corrected_status, p.status)
+    query = (
+        select(p.id, status, p.performed_station_ae_title, p.modality, p.accession_number, p.patient_id_value,
+               p.started_at, p.created_at, waiting.c.open_items, literal(state))
+        .join(waiting, waiting.c.performed_id == p.id).order_by(p.id.desc())
+    )  # fmt: skip
+    return [WaitingExam(*row) for row in connection.execute(query)]
+
+
+def _unmatched(row: Row[Any]) -> Unmatched:
+    return Unmatched(row.id, row.performed_id, row.item, row.state, row.automatic, row.step_id)
