@@ -190,7 +190,7 @@ def _move(run: _Run, request_key: int, step_keys: Sequence[int]) -> _Effect:
     every = [(procedure, step) for procedure in order.procedures for step in procedure.steps]
     after = [_move_step(run, effect, procedure, step, states) for procedure, step in every]
     if effect.facts:
-        effect.subjects = items.refresh(run.connection, run.context, request_key)
+        effect.subjects = items.refresh_subjects(run.connection, run.context, request_key)
     became = order_status(after)
     if run.deed is Deed.CORRECTED:
         data = {**_named(run.exam), **_reason(run.context, run.exam), "status": became.value}

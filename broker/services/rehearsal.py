@@ -71,7 +71,7 @@ def rehearse(context: Context, received: ReceivedMessage, changes: Sequence[Chan
         told = store.notifications(connection, outcome.journal_key)
         facts = tuple(store.facts(connection, outcome.journal_key))
         keys = dict.fromkeys((*outcome.request_keys, *requests))
-        made = tuple(item for key in keys for item in items.composed(items.refresh(connection, context, key)))
+        made = tuple(item for key in keys for item in items.refresh(connection, context, key))
         savepoint.rollback()
         before = _states(
             connection, store.present_requests(connection, requests), store.present_patients(connection, people)

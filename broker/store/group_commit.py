@@ -5,6 +5,7 @@ only then answers everybody.  A use case that raises is rolled back to its savep
 """
 
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -76,15 +77,17 @@ class GroupCommit:
         answers: list[tuple[_Task, Any, BaseException | None]] = []
         try:
             with self._engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                driver: Any = connection.connection.driver_connection
+                driver.execute("BEGIN IMMEDIATE")
                 try:
                     answers = [(task, *_attempt(connection, task)) for task in batch]
-                    connection.exec_driver_sql("COMMIT")
+                    driver.execute("COMMIT")
                 except BaseException:
-                    connection.exec_driver_sql("ROLLBACK")
+                    driver.execute("ROLLBACK")
                     raise
         except BaseException as error:  # noqa: BLE001 - the writer thread must outlive any fault of a single batch
-            unavailable = Unavailable("the database refuses writing") if isinstance(error, OperationalError) else error
+            refused = isinstance(error, (OperationalError, sqlite3.OperationalError))
+            unavailable = Unavailable("the database refuses writing") if refused else error
             for task in batch:
                 task.future.set_exception(unavailable)
             return

@@ -1,8 +1,8 @@
 """Statements of the hot paths: written in SQLAlchemy Core, compiled once per dialect, run by the driver itself.
 
 Owns: parameters and rows on their way to and from the driver, and its errors as SQLAlchemy's.  Must not: open
-transactions or decide what to ask.  A Core execution costs 50 to 100 microseconds of Python, one of these 5 to 15;
-an order message takes twenty of them.  Statements that are built anew at each call stay with ``connection.execute``.
+transactions or decide what to ask.  A Core execution costs several times the Python of one of these, and
+an order message takes fifteen.  Statements that are built anew at each call stay with ``connection.execute``.
 """
 
 from collections import namedtuple

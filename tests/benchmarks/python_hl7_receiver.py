@@ -1,7 +1,6 @@
 """Owns: python-hl7's asyncio server as a peer that parses, acknowledges and keeps nothing. Must not: use our own code.
 
-Run by the Python of its own environment, since it calls its package `hl7`, as we do:
-`python python_hl7_receiver.py PORT_FILE`.
+Run by the Python of its own environment (it calls its package `hl7`, as we do), with the port file as its argument.
 """
 
 import asyncio

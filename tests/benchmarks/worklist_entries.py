@@ -1,7 +1,7 @@
 """Owns: a scheduling database with any number of steps, written in batches, for measurements of the worklist.
 Must not: be a way to place orders: it writes the read model and what its keys refer to, and nothing of the history.
 
-`python -m tests.benchmarks.worklist_entries --url sqlite:////tmp/w.db --steps 100000` fills a database by itself.
+`python -m tests.benchmarks.worklist_entries --url sqlite:///w.db --steps 100000` fills a database by itself.
 """
 
 import argparse
