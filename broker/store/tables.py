@@ -139,8 +139,7 @@ worklist_item = Table(
     Column("document", _Json, nullable=False),
     Column("version", Integer, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
-    # since when the step has this status; null for rows older than this column
-    Column("status_at", UtcDateTime),
+    Column("status_at", UtcDateTime),  # since when it has this status; null for rows older than the column
     Index("ix_worklist_item_open_start", "start_at", sqlite_where=text("open"), postgresql_where=text("open")),
     Index(
         "ix_worklist_item_open_modality_start", "modality", "start_at",
