@@ -55,7 +55,7 @@ def test_devices_and_explanations_at_the_command_line(tmp_path: Path) -> None:
 def test_a_device_is_tried_out_on_the_running_broker(tmp_path: Path, start_broker: StartBroker) -> None:
     environment = prepare(tmp_path / "data")
     start_broker({"BROKER__DEVICES": environment["BROKER__DEVICES"]}, data_dir=tmp_path / "data")
-    said = broker("devices", "test", "CT1", environment=environment)
+    said = broker("devices", "test", "CT1", environment={**environment, "BROKER__DICOM__PORT": "0"})
     assert "registered    yes" in said
     assert "verification  answered" in said
     assert "worklist      1 items, status 0000" in said
