@@ -1,6 +1,7 @@
 """The parts of a running broker, made from the settings: one function each."""
 
 import socket
+import ssl
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
@@ -23,6 +24,7 @@ from broker.dicom.tls import TlsConfig, server_context
 from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
 from broker.domain.devices import DeviceProfile
+from broker.intake import tls as intake_tls
 from broker.intake.catalogue import Catalogue, load_catalogue
 from broker.intake.desk import Desk, DeskConfig
 from broker.intake.handler import HandlerConfig, MessageHandler
@@ -59,7 +61,13 @@ def mapping_folders(settings: Settings) -> tuple[Path, ...]:
 def load_mappings(settings: Settings) -> dict[str, SenderMapping]:
     """Every mapping in use, by name.  Raises MappingError with every problem of the first that is wrong."""
     names = {settings.intake.mapping, *(s.mapping for s in settings.senders if s.mapping)}
-    return {name: load_mapping(name, mapping_folders(settings)) for name in sorted(names)}
+    return {name: load_named_mapping(settings, name) for name in sorted(names)}
+
+
+def load_named_mapping(settings: Settings, name: str) -> SenderMapping:
+    """One mapping, with the order control table of the site.  Raises MappingError."""
+    table = Path(settings.intake.order_status) if settings.intake.order_status else None
+    return load_mapping(name, mapping_folders(settings), order_status=table)
 
 
 def catalogue_file(settings: Settings) -> Path:
@@ -79,7 +87,7 @@ def make_sender(settings: Settings, sender: SenderSettings) -> Sender:
     return Sender(
         sender.name, sender.application, sender.facility, sender.mapping or settings.intake.mapping,
         sender.charset or None, sender.charset_fallback or None,
-        ZoneInfo(sender.timezone) if sender.timezone else None,
+        ZoneInfo(sender.timezone) if sender.timezone else None, sender.port, sender.certificate,
     )  # fmt: skip
 
 
@@ -94,7 +102,7 @@ def handler_config(settings: Settings) -> HandlerConfig:
     intake = settings.intake
     return HandlerConfig(
         make_senders(settings), tuple(intake.processing_ids), intake.receiving_application, intake.receiving_facility,
-        timedelta(days=intake.duplicates_days),
+        timedelta(days=intake.duplicates_days), intake.unknown_control,
     )  # fmt: skip
 
 
@@ -125,9 +133,21 @@ def make_intake(settings: Settings, context: Context, reading: Reading) -> Intak
     config = IntakeConfig(
         host=intake.host, port=intake.port, max_connections=intake.max_connections,
         max_frame=intake.max_frame_kib * 1024, idle_timeout=intake.idle_timeout or None,
+        ssl_context=_intake_tls(settings),
+        extra_ports=tuple(sorted({s.port for s in settings.senders if s.port} - {intake.port})),
         handler=handler_config(settings),
     )  # fmt: skip
     return IntakeListener(config, context, reading.mappings, reading.site)
+
+
+def _intake_tls(settings: Settings) -> ssl.SSLContext | None:
+    intake = settings.intake
+    if not intake.tls_certificate:
+        return None
+    client_ca = Path(intake.tls_client_ca) if intake.tls_client_ca else None
+    return intake_tls.server_context(
+        intake_tls.TlsConfig(Path(intake.tls_certificate), Path(intake.tls_key), client_ca)
+    )
 
 
 def make_destination(settings: Settings, destination: DestinationSettings) -> Destination:

@@ -23,7 +23,8 @@ Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][
 Seconds = Annotated[float, Field(gt=0)]
 Shown = Literal["SCHEDULED", "ARRIVED", "READY", "STARTED"]
 EventName = Literal[
-    "started", "completed", "discontinued", "returned", "corrected", "placed", "changed", "canceled", "held", "released"
+    "started", "completed", "discontinued", "returned", "corrected", "placed", "changed", "canceled", "held",
+    "released", "reported",
 ]  # fmt: skip
 
 
@@ -88,13 +89,22 @@ class IntakeSettings(_Section):
     max_connections: int = Field(500, ge=1)
     max_frame_kib: int = Field(10240, ge=16)
     idle_timeout: float = Field(0, ge=0)
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
     mapping: str = "ihe-swf"
     mappings_dir: str = ""
     procedures: str = ""
+    order_status: str = ""
+    unknown_control: Literal["refuse", "accept"] = "refuse"
     unknown_change: Literal["create", "refuse"] = "create"
     known_new: Literal["update", "refuse"] = "update"
     unknown_cancel: Literal["accept", "refuse"] = "refuse"
     cancel_after_start: Literal["refuse", "alarm"] = "refuse"
+    unknown_appointment: Literal["create", "refuse"] = "refuse"
+    canceled_appointment: Literal["unschedule", "cancel"] = "unschedule"
+    arrival: Literal["note", "arrive"] = "note"
+    final_report: Literal["note", "complete"] = "note"
     orders_update_patients: bool = False
     processing_ids: tuple[Literal["P", "T", "D"], ...] = ("P",)
     receiving_application: str = ""
@@ -193,6 +203,8 @@ class SenderSettings(_Section):
     name: Name
     application: str = ""
     facility: str = ""
+    port: Port = 0
+    certificate: str = ""
     mapping: str = ""
     charset: str = ""
     charset_fallback: str = ""

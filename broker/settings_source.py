@@ -210,6 +210,7 @@ def _cross_checks(settings: Settings, collected: _Collected) -> list[Problem]:
             '"refuse" (only those listed) or "accept" (anybody)'
         )
         problems.append(Problem(source, "dicom.unknown", text))
+    problems += _tls_problems(settings, collected)
     for key, names in (
         ("senders", [s.name for s in settings.senders]),
         ("devices", [d.ae_title for d in settings.devices]),
@@ -219,4 +220,22 @@ def _cross_checks(settings: Settings, collected: _Collected) -> list[Problem]:
             if name in names[:index]:
                 source = collected.sources.get((key, index), "settings")
                 problems.append(Problem(source, f"{key}[{index + 1}]", f"{name!r} is listed twice"))
+    return problems
+
+
+def _tls_problems(settings: Settings, collected: _Collected) -> list[Problem]:
+    """TLS settings of intake that only make sense together."""
+    intake, problems = settings.intake, []
+    source = collected.sources.get(("intake",), "settings")
+    if bool(intake.tls_certificate) != bool(intake.tls_key):
+        text = "intake.tls_certificate and intake.tls_key belong together: give both, or neither"
+        problems.append(Problem(source, "intake.tls_key", text))
+    if intake.tls_client_ca and not intake.tls_certificate:
+        text = "without intake.tls_certificate there is no TLS, and nobody shows a certificate"
+        problems.append(Problem(source, "intake.tls_client_ca", text))
+    for index, sender in enumerate(settings.senders):
+        if sender.certificate and not intake.tls_client_ca:
+            where = collected.sources.get(("senders", index), "settings")
+            text = "senders show certificates only when intake.tls_client_ca is set"
+            problems.append(Problem(where, f"senders[{index + 1}].certificate", text))
     return problems

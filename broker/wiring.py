@@ -26,6 +26,7 @@ EVENTS = {
     "discontinued": FactKind.ORDER_DISCONTINUED,
     "returned": FactKind.ORDER_RETURNED,
     "corrected": FactKind.ORDER_CORRECTED,
+    "reported": FactKind.ORDER_REPORTED,
 }
 
 
@@ -39,6 +40,10 @@ def make_site(settings: Settings) -> Site:
             known_new=intake.known_new,
             unknown_cancel=intake.unknown_cancel,
             cancel_after_start=intake.cancel_after_start,
+            unknown_appointment=intake.unknown_appointment,
+            canceled_appointment=intake.canceled_appointment,
+            arrival=intake.arrival,
+            final_report=intake.final_report,
         ),
         performed=make_performed_policy(settings),
         accession_prefix=settings.site.accession_prefix,

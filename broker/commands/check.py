@@ -12,7 +12,7 @@ from broker.commands.common import ConfigOption
 from broker.dicom.tls import TlsError, server_context
 from broker.domain.errors import Unavailable
 from broker.intake.catalogue import CatalogueError, load_catalogue
-from broker.intake.mapping_file import MappingError, load_mapping
+from broker.intake.mapping_file import MappingError
 from broker.settings import Settings
 from broker.settings_source import SettingsError, find_file, load
 from broker.store import migrate
@@ -120,7 +120,7 @@ def _family(host: str) -> socket.AddressFamily:
 def _mappings(settings: Settings) -> Iterator[Finding]:
     for name in sorted({settings.intake.mapping, *(s.mapping for s in settings.senders if s.mapping)}):
         try:
-            load_mapping(name, parts.mapping_folders(settings))
+            parts.load_named_mapping(settings, name)
         except MappingError as error:
             yield from (Finding(Grade.ERROR, "mapping", problem) for problem in error.problems)
         else:

@@ -24,7 +24,7 @@ _Key = Annotated[int, typer.Argument(metavar="ID", help="Number of the message, 
 @app.command("list")
 def list_messages(
     number: Annotated[str, typer.Option(help="Only about this patient ID, order number or accession number.")] = "",
-    outcome: Annotated[str, typer.Option(help="Only this outcome: applied, refused, duplicate ...")] = "",
+    outcome: Annotated[str, typer.Option(help="Only this outcome: applied, held, refused, duplicate ...")] = "",
     sender: Annotated[str, typer.Option(help="Only this sender.")] = "",
     message_type: Annotated[str, typer.Option("--type", help="Only this type, such as ORM^O01.")] = "",
     control_id: Annotated[str, typer.Option(help="Only this message control ID (MSH-10).")] = "",

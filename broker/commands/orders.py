@@ -13,7 +13,7 @@ from broker.commands.ports import listening
 from broker.commands.sending import send_files
 from broker.intake.catalogue import CatalogueError
 from broker.intake.dry_run import MappingReport, map_message
-from broker.intake.mapping_file import MappingError, load_mapping
+from broker.intake.mapping_file import MappingError
 from broker.services.examination import Question
 
 app = typer.Typer(help="Order messages: send them, or see how they are read.", no_args_is_help=True)
@@ -46,7 +46,7 @@ def map_file(
     """Show what a message would become and where each value comes from; nothing is stored."""
     settings = read_settings(config)
     try:
-        chosen = load_mapping(mapping or settings.intake.mapping, parts.mapping_folders(settings))
+        chosen = parts.load_named_mapping(settings, mapping or settings.intake.mapping)
         site = parts.intake_site(settings)
         raw = file.read_bytes()
     except (MappingError, CatalogueError) as error:

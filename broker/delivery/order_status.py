@@ -31,6 +31,7 @@ STATUS_CODES: Mapping[FactKind, StatusCodes] = {
     FactKind.ORDER_DISCONTINUED: StatusCodes("SC", "DC", "X"),
     FactKind.ORDER_RETURNED: StatusCodes("SC", "SC", "S"),
     FactKind.ORDER_CANCELED: StatusCodes("OC", "CA", "X"),
+    FactKind.ORDER_REPORTED: StatusCodes("SC", "CM", "F"),
 }
 
 #: a correction tells the state that the order has now; OBR-25 C: a correction to results (table 0123)

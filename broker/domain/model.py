@@ -32,6 +32,8 @@ class Patient:
     identifiers: tuple[Identifier, ...]
     attributes: Attributes
     key: int | None = None
+    #: when each value was stated (``domain.stating``); empty for what only orders told
+    stated: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Visit:
     admission: Identifier
     attributes: Attributes
     key: int | None = None
+    #: when each value was stated (``domain.stating``)
+    stated: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class Order:
     version: int = 0
     #: when the sender says the newest applied change happened
     occurred_at: datetime | None = None
+    #: when each value was stated (``domain.stating``)
+    stated: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -99,6 +105,16 @@ class OrderControl(StrEnum):
     DISCONTINUE = "discontinue"
     HOLD = "hold"
     RELEASE = "release"
+    ARRIVE = "arrive"
+    COMPLETE = "complete"
+    #: take over the order's numbers and nothing else
+    NUMBER = "number"
+    #: the contents of the message in place of all the order had; steps it does not name are canceled
+    REPLACE = "replace"
+    #: time, resources and place of the steps that wait, and nothing else (an appointment)
+    APPOINT = "appoint"
+    #: the steps that wait lose their time: their appointment is no more
+    UNSCHEDULE = "unschedule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +177,10 @@ class OrderChange:
     where: str = ""
     #: when the sender says it happened (ORC-9, else MSH-7), aware
     occurred_at: datetime | None = None
+    #: the numbers of the appointment (SCH-2, SCH-1): they find the order when it is named by no number of its own
+    appointments: tuple[Identifier, ...] = ()
+    #: why, in a word, when the message says (``no-show``)
+    reason: str = ""
 
 
 class Source(StrEnum):
@@ -196,7 +216,9 @@ class FactKind(StrEnum):
     #: staff corrected what was performed; what is told stands in place of the ordinary status
     ORDER_CORRECTED = "order.corrected"
     PATIENT_UPDATED = "patient.updated"
+    ORDER_REPORTED = "order.reported"
     PATIENT_MERGED = "patient.merged"
+    PATIENT_UNMERGED = "patient.unmerged"
     STEP_STATUS = "step.status"
     STEP_QUERIED = "step.queried"
     PERFORMED_STARTED = "performed.started"

@@ -4,50 +4,17 @@
 that follow; or it raises a Refusal.  It never touches a step that the change does not name.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from broker.domain.acting import ACTIONS, act, appoint, ledger_of, names, status_path, step_moved, unknown
 from broker.domain.errors import Reason, Refusal
-from broker.domain.merging import difference, merge
+from broker.domain.merging import difference
 from broker.domain.model import Fact, FactKind, Order, OrderChange, OrderControl, Procedure, Step
-from broker.domain.placing import Numbering, change_procedures, place_order
-from broker.domain.states import WAITING, StepAction, StepStatus, after_action
+from broker.domain.order_policy import Decision, OrderPolicy
+from broker.domain.placing import ACCESSION, Numbering, change_procedures, place_order
+from broker.domain.states import WAITING, StepStatus
 
-
-@dataclass(frozen=True, slots=True)
-class OrderPolicy:
-    """The site's choices where the standard leaves room (intake settings)."""
-
-    #: a change for an order that is not known: ``create`` it or ``refuse`` (204)
-    unknown_change: str = "create"
-    #: a new order with a known number and other content: ``update`` it or ``refuse`` (205)
-    known_new: str = "update"
-    #: a cancellation of an order that is not known: ``accept`` (it is remembered in the journal) or ``refuse`` (204)
-    unknown_cancel: str = "refuse"
-    #: a cancellation after the exam began: ``refuse`` or ``alarm`` (accepted, the step stays, people are alarmed)
-    cancel_after_start: str = "refuse"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The order as it should be (None: nothing to store) and what happened."""
-
-    order: Order | None
-    facts: tuple[Fact, ...] = ()
-
-
-_ACTIONS = {
-    OrderControl.CANCEL: StepAction.CANCEL,
-    OrderControl.DISCONTINUE: StepAction.DISCONTINUE,
-    OrderControl.HOLD: StepAction.HOLD,
-    OrderControl.RELEASE: StepAction.RELEASE,
-}
-_FACTS = {
-    OrderControl.CANCEL: FactKind.ORDER_CANCELED,
-    OrderControl.DISCONTINUE: FactKind.ORDER_CANCELED,
-    OrderControl.HOLD: FactKind.ORDER_HELD,
-    OrderControl.RELEASE: FactKind.ORDER_RELEASED,
-}
+__all__ = ["Decision", "OrderPolicy", "decide"]
 
 
 def decide(present: Order | None, change: OrderChange, policy: OrderPolicy, numbering: Numbering) -> Decision:
@@ -55,18 +22,39 @@ def decide(present: Order | None, change: OrderChange, policy: OrderPolicy, numb
 
     Raises Refusal with UNKNOWN_KEY, DUPLICATE_KEY, WRONG_STATE, REQUIRED_MISSING or INVALID_VALUE.
     """
-    if change.control in _ACTIONS:
-        return _act(present, change, policy)
-    if present is None:
-        return _create(change, policy, numbering)
-    if change.control is OrderControl.PLACE:
-        return _place_again(present, change, policy, numbering)
-    return _update(present, change, numbering)
+    control = change.control
+    if control is OrderControl.UNSCHEDULE and policy.canceled_appointment == "cancel":
+        return act(present, replace(change, control=OrderControl.CANCEL), policy, numbering.sender)
+    if control in (OrderControl.APPOINT, OrderControl.UNSCHEDULE) and present is not None:
+        return appoint(present, change, numbering.sender)
+    if control in ACTIONS:
+        return act(present, change, policy, numbering.sender)
+    return _create(change, policy, numbering) if present is None else _change(present, change, policy, numbering)
+
+
+def _change(present: Order, change: OrderChange, policy: OrderPolicy, numbering: Numbering) -> Decision:
+    match change.control:
+        case OrderControl.NUMBER:
+            return _update(present, replace(change, attributes={}, procedures=()), numbering)
+        case OrderControl.PLACE:
+            return _place_again(present, change, policy, numbering)
+        case OrderControl.REPLACE:
+            return _replace(present, change, numbering)
+        case _:
+            return _update(present, change, numbering)
 
 
 def _create(change: OrderChange, policy: OrderPolicy, numbering: Numbering) -> Decision:
-    if change.control is OrderControl.CHANGE and policy.unknown_change == "refuse":
-        raise _unknown(change, 'send the order as new (NW) first, or set intake.unknown_change = "create"')
+    control = change.control
+    if control in (OrderControl.NUMBER, OrderControl.UNSCHEDULE):
+        raise unknown(change, "check the placer and filler order numbers")
+    if control is OrderControl.APPOINT and policy.unknown_appointment == "refuse":
+        raise unknown(change, 'send the order first, or set intake.unknown_appointment = "create"')
+    if control in (OrderControl.CHANGE, OrderControl.REPLACE) and policy.unknown_change == "refuse":
+        raise unknown(change, 'send the order as new (NW) first, or set intake.unknown_change = "create"')
+    if control is OrderControl.APPOINT and change.filler is None and change.placer is None and change.appointments:
+        # an appointment without an order is known by its own number
+        change = replace(change, filler=change.appointments[0])
     order = place_order(change, numbering)
     steps = [s.scheduled_procedure_step_id for s in order.steps]
     return Decision(order, (Fact(FactKind.ORDER_PLACED, {"steps": steps}),))
@@ -74,9 +62,11 @@ def _create(change: OrderChange, policy: OrderPolicy, numbering: Numbering) -> D
 
 def _place_again(present: Order, change: OrderChange, policy: OrderPolicy, numbering: Numbering) -> Decision:
     decision = _update(present, change, numbering)
-    if decision.order == present:
+    if decision.order is None or not decision.facts:
         return decision
     if present.steps and all(s.status is StepStatus.CANCELED for s in present.steps):
+        if _canceled_since(present, change, numbering.sender):
+            return replace(decision, order=_still_canceled(decision.order))
         raise Refusal(
             Reason.DUPLICATE_KEY, "a canceled order has this order number; send the new order with a new number",
             where=change.where,
@@ -89,20 +79,62 @@ def _place_again(present: Order, change: OrderChange, policy: OrderPolicy, numbe
     return decision
 
 
+def _canceled_since(present: Order, change: OrderChange, sender: str) -> bool:
+    """Whether the cancellation is newer than this message, which only came late."""
+    ledger = ledger_of(present, change, sender)
+    return all(ledger.is_late(status_path(i, j)) for i, p in enumerate(present.procedures) for j in range(len(p.steps)))
+
+
+def _still_canceled(order: Order) -> Order:
+    """Steps that a late message adds to a canceled order are canceled with it."""
+
+    def settled(step: Step) -> Step:
+        return step if step.key is not None else replace(step, status=StepStatus.CANCELED)
+
+    return replace(
+        order, procedures=tuple(replace(p, steps=tuple(settled(s) for s in p.steps)) for p in order.procedures)
+    )
+
+
 def _update(present: Order, change: OrderChange, numbering: Numbering) -> Decision:
-    accession = change.accession or present.accession
+    ledger = ledger_of(present, change, numbering.sender)
+    accession = present.accession
+    if change.accession is not None and (change.accession == accession or not ledger.is_late(ACCESSION)):
+        accession = change.accession
+        ledger.state(ACCESSION)
     changed = replace(
         present,
         placer=change.placer or present.placer,
         filler=change.filler or present.filler,
         accession=accession,
-        attributes=merge(present.attributes, change.attributes),
-        procedures=change_procedures(present, change, accession, numbering),
+        attributes=ledger.merge("", present.attributes, change.attributes),
+        procedures=change_procedures(present, change, accession, numbering, ledger),
     )
     if changed == present:
-        return Decision(present)
+        return Decision(replace(present, stated=ledger.known))
     _refuse_final_changes(present, changed, change)
-    return Decision(changed, (Fact(FactKind.ORDER_CHANGED, _what_changed(present, changed)),))
+    facts = (Fact(FactKind.ORDER_CHANGED, _what_changed(present, changed)),)
+    return Decision(replace(changed, stated=ledger.known), facts)
+
+
+def _replace(present: Order, change: OrderChange, numbering: Numbering) -> Decision:
+    """The contents of the message in place of the stored ones; steps that wait and are not named are canceled."""
+    whole = replace(change, attributes={**dict.fromkeys(present.attributes), **change.attributes})
+    decision = _update(present, whole, numbering)
+    if decision.order is None:
+        return decision
+    facts: list[Fact] = list(decision.facts)
+    named = names(decision.order, change)
+
+    def settle(procedure: Procedure, step: Step) -> Step:
+        fresh = step.key is None or named(procedure, step)
+        if fresh or step.status not in WAITING | {StepStatus.HELD}:
+            return step
+        facts.append(step_moved(procedure, step, StepStatus.CANCELED))
+        return replace(step, status=StepStatus.CANCELED)
+
+    procedures = tuple(replace(p, steps=tuple(settle(p, s) for s in p.steps)) for p in decision.order.procedures)
+    return Decision(replace(decision.order, procedures=procedures), tuple(facts))
 
 
 def _refuse_final_changes(present: Order, changed: Order, change: OrderChange) -> None:
@@ -133,72 +165,3 @@ def _what_changed(present: Order, changed: Order) -> dict[str, object]:
             keywords |= set(difference(step.attributes, steps[step.key].attributes))
     added = [s.scheduled_procedure_step_id for s in changed.steps if s.key is None]
     return {"changed": sorted(keywords), "added_steps": added}
-
-
-def _act(present: Order | None, change: OrderChange, policy: OrderPolicy) -> Decision:
-    if present is None:
-        if change.control is OrderControl.CANCEL and policy.unknown_cancel == "accept":
-            return Decision(None)
-        raise _unknown(change, "check the placer and filler order numbers (ORC-2, ORC-3)")
-    action = _ACTIONS[change.control]
-    named = _names(present, change)
-    facts: list[Fact] = []
-
-    def act(procedure: Procedure, step: Step) -> Step:
-        if not named(procedure, step):
-            return step
-        return _act_on_step(procedure, step, action, change, policy, facts)
-
-    procedures = tuple(replace(p, steps=tuple(act(p, s) for s in p.steps)) for p in present.procedures)
-    changed = replace(present, procedures=procedures)
-    if facts:
-        facts.insert(0, Fact(_FACTS[change.control], {"control": change.control.value}))
-    return Decision(changed, tuple(facts))
-
-
-def _act_on_step(
-    procedure: Procedure, step: Step, action: StepAction, change: OrderChange, policy: OrderPolicy, facts: list[Fact]
-) -> Step:
-    target = after_action(step.status, action)
-    if target is None:
-        if action is StepAction.CANCEL and policy.cancel_after_start == "alarm":
-            facts.append(_about(FactKind.CANCELED_DURING_EXAM, procedure, step, {"status": step.status.value}))
-            return step
-        raise Refusal(
-            Reason.WRONG_STATE,
-            f"cannot {action.value} a step that is {step.status.value}; "
-            "discontinue it (DC) or settle it with the department",
-            where=change.where,
-        )
-    if target is step.status:
-        return step
-    facts.append(_about(FactKind.STEP_STATUS, procedure, step, {"from": step.status.value, "to": target.value}))
-    resting = target if target in WAITING else step.resting
-    return replace(step, status=target, resting=resting)
-
-
-def _about(kind: FactKind, procedure: Procedure, step: Step, data: dict[str, object]) -> Fact:
-    return Fact(kind, data, procedure.study_instance_uid, step.scheduled_procedure_step_id)
-
-
-def _names(present: Order, change: OrderChange) -> Callable[[Procedure, Step], bool]:
-    """Which steps a cancellation is about: those it names, else those of the procedures it names, else all."""
-    step_ids = {s.scheduled_procedure_step_id for p in change.procedures for s in p.steps} - {None}
-    study_uids = {p.study_instance_uid for p in change.procedures} - {None}
-    procedure_ids = {p.requested_procedure_id for p in change.procedures} - {None}
-    known_steps = step_ids & {s.scheduled_procedure_step_id for s in present.steps}
-    known_procedures = {
-        p.key for p in present.procedures
-        if p.study_instance_uid in study_uids or p.requested_procedure_id in procedure_ids
-    }  # fmt: skip
-
-    def named(procedure: Procedure, step: Step) -> bool:
-        if known_steps:
-            return step.scheduled_procedure_step_id in known_steps
-        return not known_procedures or procedure.key in known_procedures
-
-    return named
-
-
-def _unknown(change: OrderChange, remedy: str) -> Refusal:
-    return Refusal(Reason.UNKNOWN_KEY, f"no order with this number is known; {remedy}", where=change.where)

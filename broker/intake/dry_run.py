@@ -9,10 +9,12 @@ from datetime import UTC, datetime, tzinfo
 
 from broker.domain.attributes import Value
 from broker.domain.model import Identifier, OrderChange
+from broker.domain.requests import PatientMerge, PatientRename, PatientUnlink, ReportChange
 from broker.intake.environment import Environment
 from broker.intake.order_parts import Site
 from broker.intake.rules import SenderMapping, Traced
-from broker.intake.translate import ChangeTrace, translate
+from broker.intake.translate import translate
+from broker.intake.translation import ChangeTrace
 from broker.services.journal import Change
 from hl7.errors import Hl7Error
 from hl7.parsing import parse
@@ -68,7 +70,7 @@ def map_message(
     except Hl7Error as error:
         report.errors.append(str(error))
         return report
-    report.errors += [str(error) for error in translation.errors]
+    report.errors += [str(error) for error in (*translation.errors, *translation.held_errors)]
     report.warnings += translation.warnings
     report.ignored += translation.ignored
     for change, trace in zip(translation.changes, translation.traces, strict=True):
@@ -78,21 +80,29 @@ def map_message(
 
 def values_of(change: Change, trace: ChangeTrace) -> Iterator[MappedValue]:
     """The values of one change with where each came from."""
-    patient = change.patient
+    if isinstance(change, PatientUnlink):
+        yield from _entity("patient", {"PatientID": change.one}, {}, trace)
+        yield from _entity("other patient", {"PatientID": change.other}, {}, trace)
+        return
+    if isinstance(change, ReportChange):
+        yield from _entity("order", _order_numbers(change), {}, trace)
+        return
+    patient = change.survivor if isinstance(change, PatientMerge) else change.patient
     numbers = {"PatientID": patient.identifiers[0]} if patient.identifiers else {}
     yield from _entity("patient", numbers, patient.attributes, trace)
-    yield from _entity("visit", {"AdmissionID": change.visit.admission}, change.visit.attributes, trace)
+    if isinstance(change, PatientMerge):
+        for prior in change.prior:
+            yield MappedValue("prior patient", "PatientID", _shown(prior), change.where)
+    elif isinstance(change, PatientRename):
+        yield MappedValue("prior patient", "PatientID", _shown(change.prior), change.where)
+    else:
+        yield from _entity("visit", {"AdmissionID": change.visit.admission}, change.visit.attributes, trace)
     if isinstance(change, OrderChange):
         yield from _order(change, trace)
 
 
 def _order(change: OrderChange, trace: ChangeTrace) -> Iterator[MappedValue]:
-    numbers = {
-        "PlacerOrderNumberImagingServiceRequest": change.placer,
-        "FillerOrderNumberImagingServiceRequest": change.filler,
-        "AccessionNumber": change.accession,
-    }  # fmt: skip
-    yield from _entity("order", numbers, change.attributes, trace)
+    yield from _entity("order", _order_numbers(change), change.attributes, trace)
     for number, procedure in enumerate(change.procedures, 1):
         entity = f"procedure {number}"
         ids = {
@@ -104,6 +114,14 @@ def _order(change: OrderChange, trace: ChangeTrace) -> Iterator[MappedValue]:
             step_id = {"ScheduledProcedureStepID": _plain(step.scheduled_procedure_step_id)}
             filled = {**step.defaults, **step.derived}
             yield from _entity(f"{entity} step {place}", step_id, step.attributes, trace, filled)
+
+
+def _order_numbers(change: OrderChange | ReportChange) -> dict[str, Identifier | None]:
+    return {
+        "PlacerOrderNumberImagingServiceRequest": change.placer,
+        "FillerOrderNumberImagingServiceRequest": change.filler,
+        "AccessionNumber": change.accession,
+    }
 
 
 def _plain(value: str | None) -> Identifier | None:

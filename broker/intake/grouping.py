@@ -10,6 +10,7 @@ end.
 from dataclasses import dataclass, field
 
 from broker.intake.pieces import Index, Scope
+from hl7.elements import Field
 from hl7.message import Segment
 
 _PATIENT = ("MSH", "EVN", "PID", "PD1", "PV1", "PV2", "AL1")
@@ -23,16 +24,24 @@ class OrderGroup:
     common: list[Segment]
     orc: Segment | None = None
     obr: Segment | None = None
+    ais: Segment | None = None
     segments: list[Segment] = field(default_factory=list)
 
     @property
     def where(self) -> str:
         """The segment that began it, for refusals: ``ORC`` or ``ORC[2]``."""
-        begin = self.orc or self.obr
+        begin = self.orc or self.obr or self.ais
         if begin is None:
-            return "ORC"
+            return "SCH" if self.index.message.first("SCH") is not None else "ORC"
         occurrence = self.index.occurrence[begin.line]
         return begin.name if occurrence == 1 else f"{begin.name}[{occurrence}]"
+
+    @property
+    def service(self) -> Field | None:
+        """The universal service identifier: OBR-4, or AIS-3 of an appointment."""
+        if self.obr is not None:
+            return self.obr.field(4)
+        return None if self.ais is None else self.ais.field(3)
 
     def scope(self) -> Scope:
         """Everything the order may be read from."""
@@ -70,6 +79,32 @@ def order_groups(index: Index) -> list[OrderGroup]:
                 present.obr = segment
     _share_single_zds(groups)
     return groups
+
+
+def appointment_groups(index: Index) -> list[OrderGroup]:
+    """The services of an appointment (SIU): one group for each AIS with the resources after it, else the whole."""
+    common: list[Segment] = []
+    groups: list[OrderGroup] = []
+    for segment in index.message:
+        if segment.name == "AIS":
+            groups.append(OrderGroup(index, common, ais=segment, segments=[segment]))
+        elif segment.name in ("AIG", "AIL", "AIP", "NTE") and groups:
+            groups[-1].segments.append(segment)
+        elif segment.name != "RGS":
+            common.append(segment)
+    return groups or [OrderGroup(index, common)]
+
+
+def patient_groups(index: Index) -> list[Scope]:
+    """The PID of a message about several patients, each with what follows it (MRG, PV1)."""
+    common: list[Segment] = []
+    groups: list[list[Segment]] = []
+    for segment in index.message:
+        if segment.name == "PID":
+            groups.append([segment])
+        else:
+            (groups[-1] if groups else common).append(segment)
+    return [Scope(index, [*common, *group]) for group in groups]
 
 
 def _continued(index: Index, common: list[Segment], before: OrderGroup | None, obr: Segment) -> OrderGroup:

@@ -18,8 +18,9 @@ from broker.intake.answers import error_of, internal_error
 from broker.intake.environment import Environment
 from broker.intake.order_parts import Site
 from broker.intake.rules import SenderMapping
-from broker.intake.senders import Sender, Senders
-from broker.intake.translate import Translation, require_supported, translate
+from broker.intake.senders import Arrival, Sender, Senders
+from broker.intake.translate import require_supported, translate
+from broker.intake.translation import Translation
 from broker.services import journal
 from broker.services.context import Context
 from broker.services.journal import JournalEntry, ReceivedMessage, Refused
@@ -45,6 +46,8 @@ class HandlerConfig:
     receiving_facility: str = ""
     #: how long a repeated message is recognised
     duplicates: timedelta = timedelta(days=30)
+    #: what the sender of an order control that the table does not know hears: ``refuse`` (AE) or ``accept`` (AA)
+    unknown_control: str = "refuse"
 
 
 @dataclass(slots=True)
@@ -73,17 +76,21 @@ class MessageHandler:
         self._mappings = mappings
         self._site = site or Site()
 
-    def answer(self, raw: bytes, peer: str) -> bytes | None:
-        """The acknowledgement of a message or batch; b"" when the sender wants none; None: close without an answer."""
+    def answer(self, raw: bytes, arrival: Arrival | str) -> bytes | None:
+        """The acknowledgement of a message or batch; b"" when the sender wants none; None: close without an answer.
+
+        ``arrival`` is how it came in, or just a name for the peer.
+        """
+        peer = Arrival(arrival) if isinstance(arrival, str) else arrival
         try:
             if batch.is_batch(raw):
                 return self._answer_batch(raw, peer)
             return self._answer_message(raw, peer)
         except Unavailable:
-            _log.warning("message from %s not answered: the database is away", peer)
+            _log.warning("message from %s not answered: the database is away", peer.peer)
             return None
 
-    def _answer_batch(self, raw: bytes, peer: str) -> bytes | None:
+    def _answer_batch(self, raw: bytes, peer: Arrival) -> bytes | None:
         try:
             file = batch.split(raw)
         except UnreadableMessage as error:
@@ -103,7 +110,7 @@ class MessageHandler:
 
         Answers the new journal entry's key and outcome.  Raises Unavailable.
         """
-        exchange = self._exchange(entry.raw, entry.peer)
+        exchange = self._exchange(entry.raw, Arrival(entry.peer))
         exchange.replays, exchange.note = entry.key, {"replay_of": entry.key, "by": by}
         exchange.sender = self._config.senders.named(entry.sender) or exchange.sender
         self._settle(exchange)
@@ -111,7 +118,7 @@ class MessageHandler:
             raise Unavailable("the message could not be stored now")
         return exchange.result
 
-    def _answer_message(self, raw: bytes, peer: str) -> bytes | None:
+    def _answer_message(self, raw: bytes, peer: Arrival) -> bytes | None:
         return self._settle(self._exchange(raw, peer))
 
     def _settle(self, exchange: _Exchange) -> bytes | None:
@@ -131,23 +138,24 @@ class MessageHandler:
             _log.error("message %s of %s failed: %s", received.control_id, received.peer, type(error).__name__)
             return self._refuse(exchange, [internal_error()], outcome="failed")
 
-    def _exchange(self, raw: bytes, peer: str) -> _Exchange:
+    def _exchange(self, raw: bytes, peer: Arrival) -> _Exchange:
         try:
             header = read_header(raw)
         except UnreadableMessage:
             header = Header()
-        sender = self._config.senders.identify(_text(header.part(3) or header.part(3, 2)), _text(header.part(4)))
+        application, facility = _text(header.part(3) or header.part(3, 2)), _text(header.part(4))
+        sender = self._config.senders.identify(application, facility, peer)
         kind = "^".join(part for part in (header.message_type, header.trigger) if part)
         name = sender.name if sender else _text(header.part(3)) or "unknown"
         received = ReceivedMessage(
-            name, peer, _text(header.control_id)[:200], _text(kind)[:40], raw, self._context.clock()
+            name, peer.peer, _text(header.control_id)[:200], _text(kind)[:40], raw, self._context.clock()
         )
         return _Exchange(received, header, time.perf_counter(), sender)
 
     def _process(self, exchange: _Exchange) -> bytes:
         sender, received = exchange.sender, exchange.received
         if sender is None:
-            text = "this sender is not known here; register it as a sender (MSH-3, MSH-4)"
+            text = "this sender is not known here; register it as a sender (MSH-3, MSH-4, port or certificate)"
             raise ContentError(text, error_code="103", location=Location("MSH", 1, 3), ack_code=AckCode.AR)
         message = parse(received.raw, charset_override=sender.charset, charset_fallback=sender.charset_fallback)
         exchange.header = Header.of(message)
@@ -157,6 +165,8 @@ class MessageHandler:
         details = {**exchange.note, **_details(message, translation)}
         if translation.errors:
             raise _Fatal(translation.errors, details)
+        if translation.held:
+            return self._hold(exchange, translation.held_errors, details)
         answer = self._acknowledge(exchange.header, AckCode.AA)
         read = time.perf_counter() - exchange.began
         outcome = journal.receive(
@@ -212,6 +222,19 @@ class MessageHandler:
             "message %s of %s refused: %s %s at %s: %s", received.control_id, received.sender, code.value,
             first.error_code, place or "no place", first.text,
         )  # fmt: skip
+        return answer
+
+    def _hold(self, exchange: _Exchange, errors: Sequence[Hl7Error], details: Mapping[str, object]) -> bytes:
+        """Keep the message for a replay, changing nothing.  Raises Unavailable."""
+        first, received = errors[0], exchange.received
+        accepted = self._config.unknown_control == "accept"
+        answer = self._acknowledge(exchange.header, AckCode.AA if accepted else AckCode.AE, () if accepted else errors)
+        reason = Refused(first.error_code, str(first.location or ""), first.text)
+        exchange.result = (
+            journal.refuse(self._context, received, reason, answer, outcome="held", details=details),
+            "held",
+        )
+        _log.warning("message %s of %s held: %s", received.control_id, received.sender, first.text)
         return answer
 
     def _acknowledge(self, header: Header, outcome: AckCode, errors: Sequence[Hl7Error] = ()) -> bytes:

@@ -15,7 +15,7 @@ from broker.intake.conversions import CONVERSIONS
 from broker.intake.lengths import LongPolicy
 from broker.intake.pieces import Source
 from broker.intake.rules import Missing, Rule, SenderMapping
-from broker.intake.translate import ORDERS, PATIENTS
+from broker.intake.translate import ORDERS, SUPPORTED
 from hl7 import charset, validation
 from hl7.errors import ERROR_NAMES
 from hl7.segment_names import SEGMENT_NAMES
@@ -71,8 +71,8 @@ def _cell(text: str) -> str:
 
 
 def _messages() -> str:
-    rows = [(f"{kind}^{event}", "order") for kind, events in ORDERS.items() for event in events]
-    rows += [(f"{kind}^{event}", "patient and visit") for kind, events in PATIENTS.items() for event in events]
+    about = {**dict.fromkeys(ORDERS, "order"), "ORU": "report status", "SIU": "appointment", "ADT": "patient and visit"}
+    rows = [(f"{kind}^{event}", about[kind]) for kind, events in SUPPORTED.items() for event in events]
     return table(("Message", "About"), rows)
 
 

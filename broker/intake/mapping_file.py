@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.domain.attributes import TABLE, VR_LIMITS, Attribute, Level
+from broker.domain.model import OrderControl
 from broker.intake.conversions import CONVERSIONS
 from broker.intake.lengths import LongPolicy
 from broker.intake.pieces import Source, parse_condition
@@ -21,7 +22,7 @@ from hl7.paths import parse_path
 _TOP = {"extends", "local_scheme", "primary_authorities", "default_issuer", "order_control", "attributes", "tables"}
 _RULE = {"from", "as", "missing", "default", "long", "gather", "follows", "unusable"}
 _SOURCE = {"path", "value", "where", "after", "weak", "unit"}
-_CONTROL = {"place", "change", "cancel", "discontinue", "hold", "release", "ignore", "refuse"}
+_CONTROL = {*OrderControl, "ignore", "refuse"}
 _LONG = {"UI": LongPolicy.REFUSE, "AE": LongPolicy.KEEP}
 
 
@@ -53,17 +54,23 @@ class _Reader:
         return ""
 
 
-def load_mapping(name: str, folders: tuple[Path, ...] = (), edited: Mapping[str, str] | None = None) -> SenderMapping:
+def load_mapping(
+    name: str, folders: tuple[Path, ...] = (), edited: Mapping[str, str] | None = None, order_status: Path | None = None
+) -> SenderMapping:
     """Load the mapping ``name`` (a file ``name.toml`` in one of ``folders``, else a shipped one).
 
-    ``edited`` holds texts, by name, that count instead of their files.
+    ``edited`` holds texts, by name, that count instead of their files; ``order_status`` is the order control table of
+    the site, the shipped one when not given.
     Raises MappingError with every problem of the file and those it extends.
     """
     document: dict[str, Any] = {}
+    table = _read(order_status or config_folder() / "order_status.toml")
     readers: list[_Reader] = []
+    _overlay(document, _order_status(table), table)
     _collect(name, mapping_files(folders, edited), document, readers, ())
+    readers.append(table)
     problems = [problem for reader in readers for problem in reader.problems]
-    mapping = _build(name, document, readers[0]) if readers and not problems else None
+    mapping = None if problems else _build(name, document, readers[0], table)
     problems = [problem for reader in readers for problem in reader.problems]
     if problems or mapping is None:
         raise MappingError(problems)
@@ -107,10 +114,7 @@ def _collect(
     if name in seen:
         raise MappingError([f"{path}: extends: {' -> '.join((*seen, name))} goes in a circle; remove one"])
     readers.append(reader)
-    try:
-        own = tomllib.loads(reader.text)
-    except tomllib.TOMLDecodeError as error:
-        raise MappingError([f"{path}: not readable as TOML: {error}"]) from error
+    own = _parsed(reader)
     for key in own.keys() - _TOP:
         reader.wrong(key, f"unknown; known are {', '.join(sorted(_TOP))}")
     base = own.pop("extends", None)
@@ -119,6 +123,28 @@ def _collect(
     elif base is not None:
         reader.wrong("extends", "write the name of a mapping, without .toml")
     _overlay(document, own, reader)
+
+
+def _read(path: Path) -> _Reader:
+    try:
+        return _Reader(path, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise MappingError([f"{path}: cannot be read ({type(error).__name__})"]) from error
+
+
+def _parsed(reader: _Reader) -> dict[str, Any]:
+    try:
+        return tomllib.loads(reader.text)
+    except tomllib.TOMLDecodeError as error:
+        raise MappingError([f"{reader.path}: not readable as TOML: {error}"]) from error
+
+
+def _order_status(reader: _Reader) -> dict[str, Any]:
+    """The order control table, and nothing else beside it."""
+    own = _parsed(reader)
+    for key in own.keys() - {"order_control"}:
+        reader.wrong(key, "unknown; this file holds one table, [order_control]")
+    return {"order_control": own.get("order_control", {})}
 
 
 def _overlay(document: dict[str, Any], own: Mapping[str, Any], reader: _Reader) -> None:
@@ -134,7 +160,7 @@ def _overlay(document: dict[str, Any], own: Mapping[str, Any], reader: _Reader) 
             document.setdefault(key, {}).update(value)
 
 
-def _build(name: str, document: Mapping[str, Any], reader: _Reader) -> SenderMapping:
+def _build(name: str, document: Mapping[str, Any], reader: _Reader, table: _Reader) -> SenderMapping:
     rules: dict[Level, list[Rule]] = {level: [] for level in Level}
     for keyword, written in document.get("attributes", {}).items():
         rule = _rule(keyword, written, reader)
@@ -147,7 +173,7 @@ def _build(name: str, document: Mapping[str, Any], reader: _Reader) -> SenderMap
     return SenderMapping(
         name=name,
         rules={level: tuple(sorted(found, key=lambda r: bool(r.follows))) for level, found in rules.items()},
-        order_control=_order_control(document.get("order_control", {}), reader),
+        order_control=_order_control(document.get("order_control", {}), reader, table),
         tables=_tables(document.get("tables", {}), reader),
         local_scheme=_text("local_scheme", document.get("local_scheme", "99LOCAL"), reader),
         primary_authorities=tuple(authorities),
@@ -162,12 +188,13 @@ def _text(key: str, value: object, reader: _Reader) -> str:
     return value
 
 
-def _order_control(written: Mapping[str, Any], reader: _Reader) -> dict[tuple[str, str], str]:
+def _order_control(written: Mapping[str, Any], reader: _Reader, shared: _Reader) -> dict[tuple[str, str], str]:
     table = {}
     for key, effect in written.items():
         control, _, status = key.upper().partition(" ")
         if effect not in _CONTROL:
-            reader.wrong(f"order_control.{key}", f"{effect!r} is unknown; known are {', '.join(sorted(_CONTROL))}")
+            place = reader if key in _parsed(reader).get("order_control", {}) else shared
+            place.wrong(f"order_control.{key}", f"{effect!r} is unknown; known are {', '.join(sorted(_CONTROL))}")
         table[control, status.strip()] = str(effect)
     return table
 

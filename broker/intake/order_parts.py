@@ -63,16 +63,22 @@ class Reader:
     creating: bool = True
 
     def level(self, level: Level, scope: Scope) -> Mapped:
-        """The rules of one level applied to a scope."""
+        """The rules of one level applied to a scope; a message without PID says nothing of a patient."""
+        if level is Level.PATIENT and not scope.segments.of("PID"):
+            return Mapped()
         rules: tuple[Rule, ...] = self.mapping.rules[level]
         if not self.contents:
             rules = tuple(rule for rule in rules if rule.is_identity)
         return evaluate(rules, scope, self.env, creating=self.creating)
 
     def procedure(self, group: OrderGroup) -> ProcedurePart | None:
-        """The procedure of a group; None when it has neither OBR nor IPC nor ZDS."""
+        """The procedure of a group; None when it has neither OBR nor IPC nor ZDS.
+
+        An appointment without services (AIS) has no segments of its own: its time is the order's.
+        """
         scopes = group.step_scopes()
-        if not any(segment.name in ("OBR", "IPC", "ZDS") for segment in group.segments):
+        spoken = ("OBR", "IPC", "ZDS", "AIS")
+        if group.segments and not any(segment.name in spoken for segment in group.segments):
             return None
         mapped = self.level(Level.PROCEDURE, scopes[0])
         steps = [StepPart(self.level(Level.STEP, scope)) for scope in scopes]
@@ -91,10 +97,9 @@ class Reader:
 
     def _catalogued(self, group: OrderGroup) -> tuple[CatalogueStep, ...]:
         """The catalogue's steps for the universal service identifier, or its alternate code (OBR-4)."""
-        obr = group.obr
-        if obr is None:
+        service = group.service
+        if service is None:
             return ()
-        service = obr.field(4)
         for first in (1, 4):
             code, scheme = service.part(first), service.part(first + 2)
             found = self.site.catalogue.find(code, scheme) if code else ()

@@ -90,8 +90,10 @@ def staff_name(pieces: Sequence[Piece], env: Environment) -> Value | None:
 
 
 def performer_name(pieces: Sequence[Piece], env: Environment) -> Value | None:
-    """Each NDL (OBR-32 to 35) as a PN."""
-    return _staff([read_ndl_name(piece.repetition) for piece in pieces], env)
+    """Each NDL (OBR-32 to 35), or XCN of an appointment (AIP-3), as a PN."""
+    return _staff(
+        [read_ndl_name(p.repetition) if p.path.segment == "OBR" else read_xcn(p.repetition) for p in pieces], env
+    )
 
 
 def _staff(found: Sequence[IdentifiedName | None], env: Environment) -> Value:

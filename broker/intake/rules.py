@@ -143,7 +143,7 @@ class SenderMapping:
 
     name: str
     rules: Mapping[Level, tuple[Rule, ...]]
-    #: (ORC-1, ORC-5) to an effect; an ORC-5 of "" stands for any other
+    #: (ORC-1, ORC-5) to an effect; an ORC-5 of "*" stands for any that has no entry of its own
     order_control: Mapping[tuple[str, str], str] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     local_scheme: str = "99LOCAL"
@@ -152,5 +152,5 @@ class SenderMapping:
 
     def effect(self, control: str, status: str) -> str | None:
         """What an order control code with an order status asks for; None when the table does not know it."""
-        known = self.order_control.get((control.upper(), status.upper()))
-        return known or self.order_control.get((control.upper(), ""))
+        code = control.upper()
+        return self.order_control.get((code, status.upper())) or self.order_control.get((code, "*"))

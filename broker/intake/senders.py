@@ -1,4 +1,4 @@
-"""Who sends: telling senders apart by MSH-3 and MSH-4, and what the site says about each.
+"""Who sends: telling senders apart by MSH-3 and MSH-4, by port or by certificate, and what the site says about each.
 
 Owns: sender entries and the policy for unknown ones.  Must not: read settings files; ``app`` hands the entries over.
 """
@@ -7,12 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from hl7.peers import PeerInfo
+
 DEFAULT_MAPPING = "ihe-swf"
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A sending system.  Empty ``application`` or ``facility`` matches any; compared without case."""
+    """A sending system.  Empty ``application`` or ``facility`` matches any; compared without case.
+
+    ``port`` is one of its own that the broker listens on, ``certificate`` a name in its TLS client certificate (a DNS
+    name, else the common name); 0 and "" match any.
+    """
 
     name: str
     application: str = ""
@@ -23,13 +29,36 @@ class Sender:
     charset_fallback: str | None = None
     #: the zone of times that name none; the site's when None
     zone: tzinfo | None = None
+    port: int = 0
+    certificate: str = ""
 
-    def matches(self, application: str, facility: str) -> bool:
-        """Whether a header with this MSH-3 and MSH-4 is this sender's."""
+    def matches(self, application: str, facility: str, arrival: "Arrival") -> bool:
+        """Whether a header with this MSH-3 and MSH-4 that arrived so is this sender's."""
+        if (self.port and self.port != arrival.port) or (
+            self.certificate and self.certificate.casefold() not in arrival.names
+        ):
+            return False
         return all(
             not wanted or wanted.casefold() == found.casefold()
             for wanted, found in ((self.application, application), (self.facility, facility))
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a message came in: the peer for the journal, the port listened on, the names in its certificate (folded)."""
+
+    peer: str = ""
+    port: int = 0
+    names: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, peer: PeerInfo) -> "Arrival":
+        """The arrival of a message from ``peer``."""
+        alternative = [str(value) for kind, value in peer.certificate.get("subjectAltName", ()) if kind == "DNS"]
+        subject = [pair for part in peer.certificate.get("subject", ()) for pair in part]
+        common = [str(value) for kind, value in subject if kind == "commonName"]
+        return cls(str(peer), peer.local_port, frozenset(name.casefold() for name in (*alternative, *common)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +70,17 @@ class Senders:
     #: how messages of unknown senders are read
     mapping: str = DEFAULT_MAPPING
 
-    def identify(self, application: str, facility: str) -> Sender | None:
-        """The most exactly described sender that fits; an unknown one under the name it gives itself, or None."""
-        fitting = [sender for sender in self.known if sender.matches(application, facility)]
+    def identify(self, application: str, facility: str, arrival: "Arrival | None" = None) -> Sender | None:
+        """The most exactly described sender that fits; an unknown one under the name it gives itself, or None.
+
+        A certificate says more than a port, and a port more than what the message says of itself.
+        """
+        came = arrival or Arrival()
+        fitting = [sender for sender in self.known if sender.matches(application, facility, came)]
         if fitting:
-            return max(fitting, key=lambda s: (bool(s.application), bool(s.facility)))
+            return max(
+                fitting, key=lambda s: (bool(s.certificate), bool(s.port), bool(s.application), bool(s.facility))
+            )
         return None if self.unknown == "refuse" else Sender(_own_name(application, facility), mapping=self.mapping)
 
     def named(self, name: str) -> Sender | None:

@@ -4,6 +4,7 @@ Owns: zones, and what a missing precision means.  Must not: decide what happens 
 """
 
 from collections.abc import Sequence
+from datetime import UTC, tzinfo
 
 from broker.domain.attributes import Value
 from broker.intake.environment import Environment, Unusable
@@ -23,11 +24,26 @@ def _read(pieces: Sequence[Piece]) -> DateTime | None:
 
 
 def _in_site_zone(moment: DateTime, env: Environment) -> DateTime:
-    """The same moment on the site's clocks; a date without time is never shifted."""
-    if moment.precision < Precision.HOUR or (moment.offset is None and env.source_zone == env.site_zone):
+    """The same moment on the site's clocks; a date without time is never shifted.
+
+    On the days the clocks change, a time that does not exist is moved forward, and of two the first is meant.
+    """
+    if moment.precision < Precision.HOUR:
         return moment
-    shifted = moment.at(env.source_zone).astimezone(env.site_zone).replace(tzinfo=None)
+    unusual = moment.offset is None and _is_unusual(moment, env.source_zone)
+    if unusual:
+        env.warn("the clocks change then: a time that does not exist is moved forward, of two the first is taken")
+    elif moment.offset is None and env.source_zone == env.site_zone:
+        return moment
+    # over UTC: within one zone a time that does not exist would stay as it is
+    shifted = moment.at(env.source_zone).astimezone(UTC).astimezone(env.site_zone).replace(tzinfo=None, fold=0)
     return DateTime(shifted, moment.precision)
+
+
+def _is_unusual(moment: DateTime, zone: tzinfo) -> bool:
+    """Whether the zone's clocks show this time twice, or never."""
+    first = moment.local.replace(tzinfo=zone, fold=0)
+    return first.utcoffset() != first.replace(fold=1).utcoffset()
 
 
 def date(pieces: Sequence[Piece], env: Environment) -> Value | None:

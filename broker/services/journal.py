@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from broker.domain.model import Actor, OrderChange, PatientChange, Source, VisitChange
-from broker.services import orders, patients, unmapped
+from broker.domain.model import Actor, OrderChange, Source
+from broker.domain.requests import PatientMerge, PatientRename, PatientUnlink, PatientUpdate, ReportChange
+from broker.services import merging, orders, patients, progress, unmapped
 from broker.services.context import Context
 from broker.store import journal
 from broker.store.database import Connection
@@ -21,15 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class PatientUpdate:
-    """What a message about a patient asks for."""
-
-    patient: PatientChange
-    visit: VisitChange
-
-
-Change = OrderChange | PatientUpdate
+Change = OrderChange | PatientUpdate | PatientMerge | PatientUnlink | PatientRename | ReportChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +115,31 @@ def _apply(
 ) -> orders.AppliedOrder:
     if isinstance(change, OrderChange):
         return orders.apply(connection, context, sender, actor, change, key)
-    person = patients.update(connection, context, actor, change.patient, change.visit, key)
-    noticed = ("another patient has a further identifier of this one; it was not taken over",) if person.differs else ()
-    return orders.AppliedOrder(None, (), noticed)
+    if isinstance(change, ReportChange):
+        keys, noticed = progress.report(connection, context, actor, change, key)
+        return orders.AppliedOrder(keys[0] if keys else None, (), noticed)
+    return orders.AppliedOrder(None, (), _apply_to_patient(connection, context, actor, change, key))
+
+
+def _apply_to_patient(
+    connection: Connection,
+    context: Context,
+    actor: Actor,
+    change: PatientUpdate | PatientMerge | PatientUnlink | PatientRename,
+    key: int,
+) -> tuple[str, ...]:
+    """Answers what to notice."""
+    if isinstance(change, PatientMerge):
+        return merging.merge(connection, context, actor, change, key)
+    if isinstance(change, PatientUnlink):
+        return merging.unlink(connection, context, actor, change, key)
+    if isinstance(change, PatientRename):
+        return merging.rename(connection, context, actor, change, key)
+    person = patients.update(connection, context, actor, change, key)
+    if change.arrived and context.site.orders.arrival == "arrive":
+        progress.arrive(connection, context, actor, person.patient_key, key)
+    taken = ("another patient has a further identifier of this one; it was not taken over",) if person.differs else ()
+    return (*taken, orders.MERGED_NUMBER) if person.merged else taken
 
 
 def refuse(

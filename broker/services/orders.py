@@ -3,21 +3,22 @@
 ``apply`` runs inside the transaction of whoever received the message (intake keeps the journal row in the same one).
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from broker.domain.errors import Reason, Refusal
-from broker.domain.model import Actor, Fact, FactKind, Order, OrderChange, OrderControl
+from broker.domain.model import Actor, Fact, FactKind, Identifier, Order, OrderChange, OrderControl
 from broker.domain.scheduling import Decision, decide
-from broker.domain.states import OrderStatus, order_status
+from broker.domain.states import OrderStatus, StepStatus, order_status
 from broker.services import items, late_orders, patients
 from broker.services.context import Context
 from broker.services.history import About, record
-from broker.store import numbers
+from broker.store import early_news, numbers
 from broker.store import orders as store
 from broker.store.database import Connection
 
 #: what may bring the order that an exam has been waiting for
 _MAY_ATTACH = frozenset({OrderControl.PLACE, OrderControl.CHANGE})
+MERGED_NUMBER = "the message uses a patient identifier that was merged; it was taken for the surviving patient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +44,51 @@ class _Numbering:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    order: Order | None
-    warnings: tuple[str, ...] = field(default=())
+class _Cause:
+    """Whose message it is, and where it is kept."""
+
+    sender: str
+    actor: Actor
+    journal_key: int | None
 
 
 def apply(
     connection: Connection, context: Context, sender: str, actor: Actor, change: OrderChange, journal_key: int | None
 ) -> AppliedOrder:
     """Apply one order change.  Raises Refusal (nothing is then stored) or Conflict (the caller runs again)."""
-    found = _find(connection, change, sender)
+    keys = _find(connection, change, sender)
+    present: list[Order | None] = [store.load(connection, key) for key in keys]
+    cause = _Cause(sender, actor, journal_key)
+    applied = [_apply_to(connection, context, cause, change, one) for one in present or [None]]
+    facts = tuple(fact for one in applied for fact in one.facts)
+    return AppliedOrder(applied[0].request_key, facts, tuple(w for one in applied for w in one.warnings))
+
+
+def _apply_to(
+    connection: Connection, context: Context, cause: _Cause, change: OrderChange, present: Order | None
+) -> AppliedOrder:
+    sender, journal_key = cause.sender, cause.journal_key
     numbering = _Numbering(connection, sender, context.site.accession_prefix)
-    decision = decide(found.order, change, context.site.orders, numbering)
+    decision = decide(present, change, context.site.orders, numbering)
     if decision.order is None:
-        return AppliedOrder(None, decision.facts, found.warnings)
+        early_news.remember_cancellation(connection, _numbers(change), sender, change.occurred_at, journal_key)
+        return AppliedOrder(None, decision.facts, ("the order is not known; a later one with this number is canceled",))
     _check_studies(connection, decision.order, change)
-    saved, warnings = _write(connection, context, found.order, decision, change)
-    facts = (*decision.facts, *_status_facts(found.order, saved))
-    about = _about(saved, journal_key)
+    if present is None:
+        decision = _canceled_early(connection, decision, change, sender)
+    saved, warnings = _write(connection, context, present, decision, change, sender)
+    if change.appointments:
+        early_news.remember_appointments(connection, _key(saved), change.appointments, sender)
+    facts = (*decision.facts, *status_facts(present, saved))
     at = context.clock()
-    record(connection, context, actor, about, facts, at)
+    record(connection, context, cause.actor, about_order(saved, journal_key), facts, at)
     if facts and change.control in _MAY_ATTACH:
         late_orders.attach(connection, context, saved, at)
-    return AppliedOrder(saved.key, facts, (*found.warnings, *warnings))
+    return AppliedOrder(saved.key, facts, warnings)
 
 
-def _find(connection: Connection, change: OrderChange, sender: str) -> _Found:
+def _find(connection: Connection, change: OrderChange, sender: str) -> list[int]:
+    """The order by its numbers; the orders of an appointment when it names none."""
     keys = store.find(connection, change.placer, change.filler, sender)
     if len(keys) > 1:
         raise Refusal(
@@ -76,7 +96,32 @@ def _find(connection: Connection, change: OrderChange, sender: str) -> _Found:
             "the placer order number (ORC-2) and the filler order number (ORC-3) belong to two different orders",
             where=change.where,
         )
-    return _Found(store.load(connection, keys[0]) if keys else None)
+    if keys or not change.appointments:
+        return keys
+    return early_news.with_appointments(connection, change.appointments, sender) or store.find(
+        connection, None, change.appointments[0], sender
+    )
+
+
+def _numbers(change: OrderChange) -> list[Identifier]:
+    return [number for number in (change.placer, change.filler) if number is not None]
+
+
+def _canceled_early(connection: Connection, decision: Decision, change: OrderChange, sender: str) -> Decision:
+    """A new order whose cancellation came first is stored as canceled, unless it is newer than that."""
+    numbers = _numbers(change)
+    known, at = early_news.cancellation(connection, numbers, sender)
+    order = decision.order
+    if not known or order is None:
+        return decision
+    early_news.forget_cancellation(connection, numbers, sender)
+    if at is not None and change.occurred_at is not None and at < change.occurred_at:
+        return decision
+    procedures = tuple(
+        replace(p, steps=tuple(replace(s, status=StepStatus.CANCELED) for s in p.steps)) for p in order.procedures
+    )
+    canceled = Fact(FactKind.ORDER_CANCELED, {"control": OrderControl.CANCEL.value, "early": True})
+    return Decision(replace(order, procedures=procedures), (*decision.facts, canceled))
 
 
 def _check_studies(connection: Connection, order: Order, change: OrderChange) -> None:
@@ -88,14 +133,13 @@ def _check_studies(connection: Connection, order: Order, change: OrderChange) ->
 
 
 def _write(
-    connection: Connection, context: Context, before: Order | None, decision: Decision, change: OrderChange
+    connection: Connection, context: Context, before: Order | None, decision: Decision, change: OrderChange, sender: str
 ) -> tuple[Order, tuple[str, ...]]:
     at = context.clock()
     order = decision.order
     if order is None:
         raise RuntimeError("nothing to write")
-    update = context.site.orders_update_patients
-    person = patients.ensure(connection, change.patient, change.visit, at, update=update)
+    person = _person(connection, context, before, change, sender)
     if before is not None and before.patient_key != person.patient_key:
         raise Refusal(
             Reason.WRONG_STATE,
@@ -105,7 +149,8 @@ def _write(
     order = replace(order, patient_key=person.patient_key, visit_key=_visit_key(before, person.visit_key, change))
     if before is not None and order == before and not person.changed and not change.visit.attributes:
         return before, _differences(person)
-    saved = store.save(connection, replace(order, occurred_at=change.occurred_at or order.occurred_at), before, at)
+    moments = [moment for moment in (change.occurred_at, order.occurred_at) if moment is not None]
+    saved = store.save(connection, replace(order, occurred_at=max(moments, default=None)), before, at)
     if saved.visit_key == person.visit_key:
         items.write(connection, context, person.patient, person.visit, saved)
     else:
@@ -116,6 +161,17 @@ def _write(
     return saved, _differences(person)
 
 
+def _person(
+    connection: Connection, context: Context, before: Order | None, change: OrderChange, sender: str
+) -> patients.KnownPatient:
+    """Whom the order is for: the patient it has when the message names none."""
+    if before is not None and before.patient_key and before.visit_key and not change.patient.identifiers:
+        return patients.known(connection, before.patient_key, before.visit_key)
+    stating = patients.Stating(sender, change.occurred_at)
+    update = context.site.orders_update_patients
+    return patients.ensure(connection, change.patient, change.visit, context.clock(), stating, update=update)
+
+
 def _visit_key(before: Order | None, visit_key: int, change: OrderChange) -> int:
     """A change without a visit number leaves the order at the visit it has."""
     if before is not None and before.visit_key is not None and not change.visit.admission.value:
@@ -124,25 +180,34 @@ def _visit_key(before: Order | None, visit_key: int, change: OrderChange) -> int
 
 
 def _differences(person: patients.KnownPatient) -> tuple[str, ...]:
+    merged = (MERGED_NUMBER,) if person.merged else ()
     if not person.differs:
-        return ()
+        return merged
     return (
+        *merged,
         "demographics differ from the known patient and were not taken over (ADT is the authority): "
         + ", ".join(sorted(person.differs)),
     )
 
 
-def _status_facts(before: Order | None, after: Order) -> tuple[Fact, ...]:
-    """What the order as a whole became through a cancellation or discontinuation of its last open steps."""
+_ENDS = {
+    OrderStatus.DISCONTINUED: FactKind.ORDER_DISCONTINUED,
+    OrderStatus.COMPLETED: FactKind.ORDER_COMPLETED,
+}
+
+
+def status_facts(before: Order | None, after: Order) -> tuple[Fact, ...]:
+    """What the order as a whole became when a message ended its last open steps."""
     if before is None:
         return ()
     was, now = (order_status(s.status for s in o.steps) for o in (before, after))
-    if was is now or now is not OrderStatus.DISCONTINUED:
+    if was is now or now not in _ENDS:
         return ()
-    return (Fact(FactKind.ORDER_DISCONTINUED, {"by": "order message"}),)
+    return (Fact(_ENDS[now], {"by": "order message", "inferred": now is OrderStatus.COMPLETED}),)
 
 
-def _about(order: Order, journal_key: int | None) -> About:
+def about_order(order: Order, journal_key: int | None) -> About:
+    """What facts about an order are about."""
     steps = {
         (p.study_instance_uid, s.scheduled_procedure_step_id): s.key
         for p in order.procedures

@@ -1,11 +1,14 @@
 """Patients and visits: taking over what messages say about them, and showing it everywhere at once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.domain.errors import Reason, Refusal
-from broker.domain.merging import difference, merge
+from broker.domain.merging import difference
 from broker.domain.model import Actor, Fact, FactKind, Identifier, Patient, PatientChange, Visit, VisitChange
+from broker.domain.requests import PatientUpdate
+from broker.domain.stating import SENDER, Ledger
 from broker.services import items
 from broker.services.context import Context
 from broker.services.history import About, record
@@ -24,46 +27,82 @@ class KnownPatient:
     changed: tuple[str, ...] = ()
     #: keywords in which an order message differs from the stored patient and was not believed
     differs: tuple[str, ...] = ()
+    #: the message names an identifier that was merged into this patient
+    merged: bool = False
+
+
+_NO_VISIT = Visit(Identifier(""), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Stating:
+    """Who says something about a patient, and when by the sender's clock."""
+
+    sender: str = ""
+    at: datetime | None = None
+
+    def ledger(self, known: Mapping[str, str], *, new: bool = False) -> Ledger:
+        """The ledger for this statement; clocks of different senders are not compared."""
+        ledger = Ledger.of(known, self.at, new=new, compare=known.get(SENDER, self.sender) == self.sender)
+        ledger.known[SENDER] = self.sender
+        return ledger
 
 
 def ensure(
-    connection: Connection, change: PatientChange, visit: VisitChange, at: datetime, *, update: bool
+    connection: Connection, change: PatientChange, visit: VisitChange, at: datetime, stating: Stating, *, update: bool
 ) -> KnownPatient:
     """The patient and visit an order speaks of: created when unknown; known demographics change only with ``update``.
 
-    (HL7 inbound reference 6.4: ADT is the authority for demographics, an order is not.)
+    (HL7 inbound reference 6.4: ADT is the authority for demographics, an order only fills gaps.)
     """
+    person = ensure_patient(connection, change, at, stating, update=update)
+    stay, visit_key = _save_visit(connection, person.patient_key, visit, at, stating)
+    return replace(person, visit=stay, visit_key=visit_key)
+
+
+def known(connection: Connection, patient_key: int, visit_key: int) -> KnownPatient:
+    """The patient and visit that an order has, for messages that name none."""
+    stay = patients.load_visit(connection, visit_key)
+    return KnownPatient(patients.load(connection, patient_key), stay, patient_key, visit_key)
+
+
+def ensure_patient(
+    connection: Connection, change: PatientChange, at: datetime, stating: Stating, *, update: bool
+) -> KnownPatient:
+    """As ``ensure``, without a visit."""
     present = _find(connection, change)
-    wanted, taken = _without_taken(connection, present, _merged(present, change))
+    wanted, taken = _without_taken(connection, present, _merged(present, change, stating, update=update))
     changed = tuple(difference(present.attributes, wanted.attributes)) if present else ()
-    if present is not None and not update:
-        wanted = replace(wanted, attributes=present.attributes)
     key = present.key if present == wanted and present.key is not None else patients.save(connection, wanted, at)
-    stay, visit_key = _save_visit(connection, key, visit, at)
-    differs = taken if update else (*changed, *taken)
-    return KnownPatient(replace(wanted, key=key), stay, key, visit_key, changed if update else (), differs)
+    stored = replace(wanted, key=key)
+    merged = present is not None and change.identifiers[0] not in present.identifiers
+    differs = taken if update or present is None else (*_unlike(present, change), *taken)
+    return KnownPatient(stored, _NO_VISIT, key, 0, changed, differs, merged)
 
 
 def update(
-    connection: Connection, context: Context, actor: Actor, change: PatientChange, visit: VisitChange, journal_key: int
+    connection: Connection, context: Context, actor: Actor, wanted: PatientUpdate, journal_key: int
 ) -> KnownPatient:
     """Apply an ADT message: patient and visit are created or updated, and every item of theirs shows it at once."""
-    at = context.clock()
-    known = _find(connection, change)
-    person = ensure(connection, change, visit, at, update=True)
-    affected = orders.of_patient(connection, person.patient_key)
+    known = _find(connection, wanted.patient)
+    stating = Stating(actor.name, wanted.occurred_at)
+    person = ensure(connection, wanted.patient, wanted.visit, context.clock(), stating, update=True)
+    data = {"changed": sorted(person.changed), "created": known is None, "visit": bool(person.visit.admission.value)}
+    show(connection, context, actor, person.patient_key, Fact(FactKind.PATIENT_UPDATED, data), journal_key)
+    return person
+
+
+def show(
+    connection: Connection, context: Context, actor: Actor, patient_key: int, fact: Fact, journal_key: int
+) -> None:
+    """Bring every item of the patient up to date, and record ``fact`` about each order, or about the patient alone."""
+    at, affected = context.clock(), orders.of_patient(connection, patient_key)
+    about = About(patient_key=patient_key, journal_key=journal_key)
     for request_key in affected:
         items.refresh(connection, context, request_key)
-    data = {"changed": sorted(person.changed), "created": known is None, "visit": bool(person.visit.admission.value)}
-    about = About(patient_key=person.patient_key, journal_key=journal_key)
+        record(connection, context, actor, replace(about, request_key=request_key), [fact], at)
     if not affected:
-        record(connection, context, actor, about, [Fact(FactKind.PATIENT_UPDATED, data)], at)
-    for request_key in affected:
-        record(
-            connection, context, actor, replace(about, request_key=request_key),
-            [Fact(FactKind.PATIENT_UPDATED, data)], at,
-        )  # fmt: skip
-    return person
+        record(connection, context, actor, about, [fact], at)
 
 
 def _find(connection: Connection, change: PatientChange) -> Patient | None:
@@ -73,12 +112,25 @@ def _find(connection: Connection, change: PatientChange) -> Patient | None:
     return patients.find(connection, change.identifiers[0])
 
 
-def _merged(present: Patient | None, change: PatientChange) -> Patient:
+def _merged(present: Patient | None, change: PatientChange, stating: Stating, *, update: bool) -> Patient:
     if present is None:
-        return Patient(change.identifiers, merge({}, change.attributes))
-    known = present.identifiers
-    added = tuple(i for i in change.identifiers if i not in known)
-    return replace(present, identifiers=known + added, attributes=merge(present.attributes, change.attributes))
+        # what only an order told yields to whatever an ADT message says later
+        ledger = stating.ledger({}, new=True)
+        attributes = ledger.merge("", {}, change.attributes)
+        return Patient(change.identifiers, attributes, stated=ledger.known if update else {})
+    added = tuple(i for i in change.identifiers if i not in present.identifiers)
+    person = replace(present, identifiers=present.identifiers + added)
+    if not update:
+        gaps = {k: v for k, v in change.attributes.items() if v is not None and k not in present.stated}
+        return replace(person, attributes={**gaps, **present.attributes})
+    ledger = stating.ledger(present.stated)
+    return replace(person, attributes=ledger.merge("", present.attributes, change.attributes), stated=ledger.known)
+
+
+def _unlike(present: Patient, change: PatientChange) -> tuple[str, ...]:
+    """In which known attributes an order message says something else."""
+    stored = {k: present.attributes.get(k) for k, v in change.attributes.items() if k in present.attributes}
+    return tuple(k for k, value in stored.items() if change.attributes[k] != value)
 
 
 def _without_taken(connection: Connection, present: Patient | None, wanted: Patient) -> tuple[Patient, tuple[str, ...]]:
@@ -92,13 +144,17 @@ def _without_taken(connection: Connection, present: Patient | None, wanted: Pati
     return replace(wanted, identifiers=free), taken
 
 
-def _save_visit(connection: Connection, patient_key: int, change: VisitChange, at: datetime) -> tuple[Visit, int]:
+def _save_visit(
+    connection: Connection, patient_key: int, change: VisitChange, at: datetime, stating: Stating
+) -> tuple[Visit, int]:
     present = patients.find_visit(connection, patient_key, change.admission)
-    if present is None:
-        stay = Visit(change.admission or Identifier(""), merge({}, change.attributes))
-        key = patients.save_visit(connection, stay, patient_key, at)
-        return replace(stay, key=key), key
-    wanted = replace(present, attributes=merge(present.attributes, change.attributes))
-    if wanted == present and present.key is not None:
-        return present, present.key
-    return wanted, patients.save_visit(connection, wanted, patient_key, at)
+    known = present.stated if present is not None else {}
+    ledger = stating.ledger(known, new=present is None)
+    stored = present.attributes if present is not None else {}
+    attributes = ledger.merge("", stored, change.attributes)
+    key = present.key if present is not None else None
+    wanted = Visit(change.admission or Identifier(""), attributes, key, ledger.known)
+    if wanted == present and key is not None:
+        return wanted, key
+    key = patients.save_visit(connection, wanted, patient_key, at)
+    return replace(wanted, key=key), key

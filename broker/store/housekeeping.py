@@ -4,7 +4,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, select
 
-from broker.store.tables import device_query, metadata, sign_in_link, web_session
+from broker.store.people_tables import sign_in_link, web_session
+from broker.store.tables import device_query, metadata
 
 
 def drop_queries(connection: Connection, before: datetime) -> int:

@@ -6,7 +6,7 @@ Indexed look-ups (Study Instance UID, accession number, step ID) in one statemen
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Subquery, bindparam, or_, select, union
+from sqlalchemy import Connection, Subquery, bindparam, select, union
 
 from broker.domain.attributes import text
 from broker.domain.linking import Candidate, Person, ScheduledReference
@@ -55,10 +55,12 @@ _CANDIDATES = Prepared(
     )
     .order_by(step.c.id)
 )  # fmt: skip
+# the record and every record merged into it, over any number of merges
+_RECORDS = select(patient.c.id).where(patient.c.id == bindparam("key")).cte(recursive=True)
+_RECORDS = _RECORDS.union(select(patient.c.id).where(patient.c.merged_into == _RECORDS.c.id))
 _IDENTIFIERS = Prepared(
     select(patient_identifier.c.value, patient_identifier.c.issuer)
-    .join(patient, patient.c.id == patient_identifier.c.patient_id)
-    .where(or_(patient.c.id == bindparam("key"), patient.c.merged_into == bindparam("key")))
+    .where(patient_identifier.c.patient_id.in_(select(_RECORDS.c.id)))
     .order_by(patient_identifier.c.position, patient_identifier.c.id)
 )
 

@@ -90,7 +90,7 @@ def load(connection: Connection, key: int) -> Order:
         accession=Identifier(row.accession_number, row.accession_issuer),
         attributes=row.attributes, procedures=procedures, sender=row.sender,
         key=row.id, patient_key=row.patient_id, visit_key=row.visit_id, version=row.version,
-        occurred_at=row.occurred_at,
+        occurred_at=row.occurred_at, stated=row.stated or {},
     )  # fmt: skip
 
 
@@ -107,6 +107,13 @@ def of_visit(connection: Connection, visit_key: int) -> list[int]:
 def of_patient(connection: Connection, patient_key: int) -> list[int]:
     """The keys of the orders of a patient."""
     return [int(row.id) for row in _OF_PATIENT.all(connection, {"key": patient_key})]
+
+
+def with_accession(connection: Connection, accession: Identifier) -> list[int]:
+    """The keys of the orders with this accession number; an issuer that either side leaves open agrees."""
+    wanted = select(request.c.id, request.c.accession_issuer).where(request.c.accession_number == accession.value)
+    rows = connection.execute(wanted.order_by(request.c.id))
+    return [int(r.id) for r in rows if not accession.issuer or r.accession_issuer in ("", accession.issuer)]
 
 
 def owner_of_study(connection: Connection, study_instance_uid: str) -> int | None:
@@ -142,6 +149,7 @@ def _save_request(connection: Connection, order: Order, at: datetime) -> Order:
         "accession_number": order.accession.value, "accession_issuer": order.accession.issuer,
         **_number("placer", order.placer, order.sender), **_number("filler", order.filler, order.sender),
         "attributes": dict(order.attributes), "occurred_at": order.occurred_at, "updated_at": at,
+        "stated": dict(order.stated),
     }  # fmt: skip
     if order.key is None:
         row = _INSERT_REQUEST.one(connection, {**values, "created_at": at})

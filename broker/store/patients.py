@@ -17,7 +17,9 @@ _BY_IDENTIFIER = Prepared(
     .where(patient_identifier.c.value == bindparam("value"), patient_identifier.c.issuer == bindparam("issuer"))
 )
 _BY_KEY = Prepared(
-    select(patient.c.id, patient.c.attributes, patient.c.merged_into).where(patient.c.id == bindparam("key"))
+    select(patient.c.id, patient.c.attributes, patient.c.merged_into, patient.c.stated).where(
+        patient.c.id == bindparam("key")
+    )
 )
 _INSERT = Prepared(insert(patient).returning(patient.c.id))
 _UPDATE = Prepared(update(patient).where(patient.c.id == bindparam("key")))
@@ -27,7 +29,7 @@ _IDENTIFIERS = Prepared(
     .where(patient_identifier.c.patient_id == bindparam("key"))
     .order_by(patient_identifier.c.position, patient_identifier.c.id)
 )
-_VISIT_COLUMNS = select(visit.c.id, visit.c.admission_id, visit.c.issuer, visit.c.attributes)
+_VISIT_COLUMNS = select(visit.c.id, visit.c.admission_id, visit.c.issuer, visit.c.attributes, visit.c.stated)
 _VISIT = Prepared(
     _VISIT_COLUMNS.where(
         visit.c.patient_id == bindparam("patient"),
@@ -54,7 +56,7 @@ def load(connection: Connection, key: int) -> Patient:
     while row.merged_into is not None:
         row = _BY_KEY.one(connection, {"key": row.merged_into})
     identifiers = tuple(Identifier(r.value, r.issuer) for r in _IDENTIFIERS.all(connection, {"key": row.id}))
-    return Patient(identifiers, row.attributes, row.id)
+    return Patient(identifiers, row.attributes, row.id, row.stated or {})
 
 
 def identifiers_of_value(connection: Connection, value: str) -> list[Identifier]:
@@ -68,6 +70,7 @@ def save(connection: Connection, person: Patient, at: datetime) -> int:
     values = {
         "attributes": dict(person.attributes),
         "name_folded": fold_name(text(person.attributes, "PatientName")),
+        "stated": dict(person.stated),
         "updated_at": at,
     }
     if person.key is None:
@@ -101,7 +104,7 @@ def load_visit(connection: Connection, key: int) -> Visit:
 
 def save_visit(connection: Connection, stay: Visit, patient_key: int, at: datetime) -> int:
     """Insert or update ``stay``; answers its key."""
-    values = {"attributes": dict(stay.attributes), "updated_at": at}
+    values = {"attributes": dict(stay.attributes), "stated": dict(stay.stated), "updated_at": at}
     if stay.key is not None:
         _UPDATE_VISIT.run(connection, {**values, "key": stay.key})
         return stay.key
@@ -110,4 +113,4 @@ def save_visit(connection: Connection, stay: Visit, patient_key: int, at: dateti
 
 
 def _visit(row: Any) -> Visit:
-    return Visit(Identifier(row.admission_id, row.issuer), row.attributes, row.id)
+    return Visit(Identifier(row.admission_id, row.issuer), row.attributes, row.id, row.stated or {})

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from broker.store.tables import app_user, sign_in_link, web_session
+from broker.store.people_tables import app_user, sign_in_link, web_session
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,12 @@ from sqlalchemy import (
     text,
 )
 
-from broker.store import device_tables as _device_tables  # noqa: F401 - its tables are part of metadata
-from broker.store import reconciliation_tables as _reconciliation_tables  # noqa: F401 - its tables are part of metadata
+from broker.store import device_tables as _device_tables  # noqa: F401
+from broker.store import (
+    intake_tables as _intake_tables,  # noqa: F401 - the tables of these modules are part of metadata
+)
+from broker.store import people_tables as _people_tables  # noqa: F401
+from broker.store import reconciliation_tables as _reconciliation_tables  # noqa: F401
 from broker.store import schema
 from broker.store.types import UtcDateTime
 
@@ -35,6 +39,8 @@ patient = Table(
     Column("attributes", _Json, nullable=False),
     _text("name_folded", index=True),
     _refers("merged_into", "patient", nullable=True),
+    # when each value was stated, by path (domain.stating); NULL: by orders only, or never noted
+    Column("stated", JSON),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
@@ -58,6 +64,7 @@ visit = Table(
     _text("admission_id"),
     _text("issuer"),
     Column("attributes", _Json, nullable=False),
+    Column("stated", JSON),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("patient_id", "admission_id", "issuer"),
 )
@@ -81,6 +88,7 @@ imaging_service_request = Table(
     Column("attributes", _Json, nullable=False),
     # when the sender says the newest applied change happened (late messages must not overwrite newer data)
     Column("occurred_at", UtcDateTime),
+    Column("stated", JSON),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False, server_default=text("0")),
@@ -361,35 +369,6 @@ step_query = Table(
     Column("first_at", UtcDateTime, nullable=False),
     Column("last_at", UtcDateTime, nullable=False),
     Column("times", Integer, nullable=False),
-)
-
-app_user = Table(
-    "app_user",
-    metadata,
-    _key(),
-    Column("name", String(64), nullable=False, unique=True),
-    Column("role", String(16), nullable=False),
-    Column("active", Boolean, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-)
-
-sign_in_link = Table(
-    "sign_in_link",
-    metadata,
-    Column("token_digest", String(64), primary_key=True),
-    _refers("user_id", "app_user"),
-    Column("expires_at", UtcDateTime, nullable=False),
-    Column("used_at", UtcDateTime),
-)
-
-web_session = Table(
-    "web_session",
-    metadata,
-    Column("token_digest", String(64), primary_key=True),
-    _refers("user_id", "app_user"),
-    Column("csrf_token", String(64), nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("expires_at", UtcDateTime, nullable=False),
 )
 
 number_sequence = Table(

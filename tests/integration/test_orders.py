@@ -23,6 +23,7 @@ from broker.domain.model import (
     StepChange,
     VisitChange,
 )
+from broker.domain.requests import PatientUpdate
 from broker.domain.site import Site
 from broker.services import orders, patients
 from broker.services.context import Context
@@ -180,7 +181,7 @@ def test_an_adt_update_shows_on_every_item_at_once(context: Context) -> None:
     applied = [apply(context, order(str(n))) for n in (1, 2)]
     change = PatientChange((HOSP, Identifier("X9", "CANTON")), {"PatientName": "MEIER^Eva", "PatientBirthDate": None})
     visit = VisitChange(Identifier("V1", "HOSP"), {"CurrentPatientLocation": "W7"})
-    context.database.write(lambda c: patients.update(c, context, RIS, change, visit, journal(c)))
+    context.database.write(lambda c: patients.update(c, context, RIS, PatientUpdate(change, visit), journal(c)))
     for item in items(context):
         assert item.patient_name_folded == "meier^eva"
         assert "PatientBirthDate" not in item.document
@@ -193,7 +194,8 @@ def test_an_adt_for_an_unknown_patient_creates_it(context: Context) -> None:
     change = PatientChange((Identifier("1", "HOSP"),), {"PatientName": "NEW^Patient"})
     visit = VisitChange(Identifier(""), {})
     first, second = (
-        context.database.write(lambda c: patients.update(c, context, RIS, change, visit, journal(c))) for _ in range(2)
+        context.database.write(lambda c: patients.update(c, context, RIS, PatientUpdate(change, visit), journal(c)))
+        for _ in range(2)
     )
     assert first.patient_key == second.patient_key
 

@@ -150,7 +150,7 @@ async def test_an_edited_mapping_is_tried_without_saving_then_saved(client, desk
     asked = form(token, NEW, mapping="site", mapping_text=EDITED, shown_mapping="site")
     page = (await browser.post("/workbench", data=asked)).text
     assert "<td>PatientID<span" in page
-    assert "<td>PatientName<span" not in page  # PID-9 is empty
+    assert '<td>PatientName<span class="sub">patient' not in page  # PID-9 is empty, and so is the rule's row
     assert desk.mappings() == ["ihe-swf"]
     page = (await browser.post("/workbench/save", data=asked)).text
     assert "The mapping site is saved" in page

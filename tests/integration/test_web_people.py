@@ -15,7 +15,7 @@ from broker.services import people
 from broker.services.context import Context
 from broker.services.people import LinkState, Role
 from broker.store.database import Database
-from broker.store.tables import sign_in_link, web_session
+from broker.store.people_tables import sign_in_link, web_session
 from broker.web.config import WebConfig
 from tests.integration.web_client import sign_in, staff, visitor
 from tests.support.staff_day import Clock, site

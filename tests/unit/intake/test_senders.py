@@ -4,7 +4,8 @@ import pytest
 
 from broker.domain.errors import Reason, Refusal
 from broker.intake.answers import error_of, location_of
-from broker.intake.senders import Sender, Senders
+from broker.intake.senders import Arrival, Sender, Senders
+from hl7.peers import PeerInfo
 
 KNOWN = (Sender("all"), Sender("ris", "RIS"), Sender("ris-north", "RIS", "NORTH"))
 
@@ -45,3 +46,24 @@ def test_every_reason_has_codes(reason):
 def test_location_of(where, expected):
     found = location_of(where)
     assert (None if found is None else str(found)) == expected
+
+
+ARRIVALS = [
+    (Arrival(), "ris"),
+    (Arrival("", 2576), "by port"),
+    (Arrival("", 2575, frozenset({"ris.example"})), "by certificate"),
+    (Arrival("", 2576, frozenset({"ris.example"})), "by certificate"),
+    (Arrival("", 2575, frozenset({"other.example"})), "ris"),
+]
+
+
+@pytest.mark.parametrize(("arrival", "name"), ARRIVALS)
+def test_certificate_and_port_say_more_than_the_message(arrival, name):
+    known = (Sender("ris", "RIS"), Sender("by port", port=2576), Sender("by certificate", certificate="RIS.example"))
+    assert name_of(Senders(known).identify("RIS", "", arrival)) == name
+
+
+def test_names_of_a_certificate():
+    certificate = {"subject": ((("commonName", "RIS-1"),),), "subjectAltName": (("DNS", "ris.Example"), ("IP", "::1"))}
+    arrival = Arrival.of(PeerInfo("10.0.0.1", 4711, 2575, certificate))
+    assert (arrival.peer, arrival.port, arrival.names) == ("10.0.0.1:4711", 2575, frozenset({"ris.example", "ris-1"}))

@@ -37,12 +37,17 @@ CONTROLS = [
     ("DC", OrderControl.DISCONTINUE),
     ("HD", OrderControl.HOLD),
     ("RL", OrderControl.RELEASE),
+    ("NA", OrderControl.NUMBER),
+    ("CR", OrderControl.CANCEL),
+    ("SC||||CM", OrderControl.COMPLETE),
+    ("SC||||IP", OrderControl.ARRIVE),
 ]
 
 
 @pytest.mark.parametrize(("code", "control"), CONTROLS)
 def test_order_control(code, control):
-    translation = run(f"{PID}ORC|{code}|P1|F1\r{obr(modality='CT')}")
+    code, _, status = code.partition("||||")
+    translation = run(f"{PID}ORC|{code}|P1|F1||{status}\r{obr(modality='CT')}")
     (change,) = translation.changes
     assert isinstance(change, OrderChange)
     assert change.control is control
@@ -55,7 +60,6 @@ def test_answers_are_ignored():
 
 
 REFUSED = [
-    (f"{PID}ORC|ZZ|P1\r{obr()}", "103", "ORC-1"),
     (f"{PID}ORC||P1\r{obr()}", "101", "ORC-1"),
     (f"{PID}{obr()}", "101", "ORC"),
     (f"{PID}", "100", "ORC"),
@@ -74,11 +78,26 @@ def test_refusal_names_its_place(segments, code, place):
     assert (code, place) in [(e.error_code, str(e.location)) for e in errors]
 
 
-@pytest.mark.parametrize(("kind", "code"), [("ORU^R01", "200"), ("ADT^A40", "201"), ("ORM^O99", "201"), ("", "200")])
+@pytest.mark.parametrize(("kind", "code"), [("ORR^O02", "200"), ("ADT^A60", "201"), ("ORM^O99", "201"), ("", "200")])
 def test_unsupported(kind, code):
     with pytest.raises(UnsupportedMessage) as caught:
         run(PID, kind=kind)
     assert caught.value.error_code == code
+
+
+def test_an_unknown_order_control_is_held():
+    translation = run(f"{PID}ORC|ZZ|P1\r{obr()}")
+    assert [(e.error_code, str(e.location)) for e in translation.held_errors] == [("103", "ORC-1")]
+    assert (translation.errors, translation.changes) == ([], [])
+
+
+def test_replacement_in_one_message_cancels_the_old_order():
+    translation = run(f"{PID}ORC|RP|P1\r{obr(modality='CT')}\rORC|RO|P2\r{obr(modality='MR')}")
+    asked = [c.control for c in translation.changes if isinstance(c, OrderChange)]
+    assert asked == [OrderControl.CANCEL, OrderControl.PLACE]
+    (alone,) = run(f"{PID}ORC|RP|P1\r{obr(modality='CT')}").changes
+    assert isinstance(alone, OrderChange)
+    assert alone.control is OrderControl.REPLACE
 
 
 def test_cancellation_needs_no_content():
