@@ -48,11 +48,14 @@ class Broker:
             reading = parts.make_reading(self.settings)
             desk = parts.make_desk(self.settings, self.context, reading)
             stack.push_async_callback(asyncio.to_thread, desk.close)
-            web = parts.make_web(self.settings, self.context, desk)
+            directory = parts.make_directory(self.settings, self.context)
+            directory.start()
+            stack.push_async_callback(asyncio.to_thread, directory.stop)
+            web = parts.make_web(self.settings, self.context, desk, directory)
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port
-            for name, acceptor in parts.make_acceptors(self.settings, self.context, devices).items():
+            for name, acceptor in parts.make_acceptors(self.settings, self.context, devices, directory).items():
                 await acceptor.start()
                 stack.push_async_callback(acceptor.stop, 5.0)
                 self.ports[name] = acceptor.port

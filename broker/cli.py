@@ -10,12 +10,14 @@ import typer
 from broker.commands import (
     catalogue,
     check,
+    conformance,
     db,
     demo,
     destinations,
     devices,
     docs,
     emulate,
+    explain,
     messages,
     mpps,
     notifications,
@@ -46,12 +48,15 @@ app.add_typer(orders.app, name="orders", rich_help_panel="Work")
 app.add_typer(messages.app, name="messages", rich_help_panel="Work")
 app.add_typer(catalogue.app, name="catalogue", rich_help_panel="Work")
 app.add_typer(worklist.app, name="worklist", rich_help_panel="Work")
+app.command(rich_help_panel="Work")(explain.explain)
+app.add_typer(devices.app, name="devices", rich_help_panel="Work")
 app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
 app.add_typer(performed.app, name="performed", rich_help_panel="Work")
 app.add_typer(devices.app, name="devices", rich_help_panel="Work")
 app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
 app.add_typer(destinations.app, name="destinations", rich_help_panel="Work")
 app.add_typer(users.app, name="users", rich_help_panel="Work")
+app.command(rich_help_panel="Run")(conformance.conformance)
 app.add_typer(emulate.app, name="emulate", rich_help_panel="Peers")
 app.add_typer(docs.app, name="docs", rich_help_panel="Documentation")
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
 from broker.destinations import make_destination, retry_plan
+from broker.device_file import load_devices
 from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
 from broker.dicom.device_checks import DeviceCheck, DeviceChecks, certificate, network
@@ -20,7 +21,7 @@ from broker.dicom.mpps import MppsHandler
 from broker.dicom.tls import TlsConfig, server_context
 from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
-from broker.domain.devices import DeviceProfile, DeviceRegistry
+from broker.domain.devices import DeviceProfile
 from broker.intake import tls as intake_tls
 from broker.intake.catalogue import Catalogue, load_catalogue
 from broker.intake.desk import Desk, DeskConfig
@@ -33,8 +34,10 @@ from broker.intake.senders import Sender, Senders
 from broker.intake.stations import USUAL_STATIONS, DefaultStations
 from broker.jobs import JobConfig
 from broker.services.context import Context
+from broker.services.device_registry import DeviceDirectory
 from broker.services.devices import DeviceLog
 from broker.settings import SenderSettings, Settings
+from broker.settings_source import Problem, SettingsError
 from broker.shipped import config_folder
 from broker.web.config import WebConfig
 from hl7.errors import Hl7Error
@@ -155,9 +158,20 @@ def make_delivery(settings: Settings, context: Context) -> DeliverySender:
     return DeliverySender(context, destinations, config)
 
 
-def make_registry(settings: Settings) -> DeviceRegistry:
-    """The devices the settings list."""
-    return DeviceRegistry.of(DeviceProfile(d.ae_title, tuple(d.stations), d.charset, d.limit) for d in settings.devices)
+def provisioned_devices(settings: Settings) -> list[DeviceProfile]:
+    """The devices of the settings file and of its CSV file.  Raises SettingsError with every problem of the latter."""
+    listed = [d.profile() for d in settings.devices]
+    more = load_devices(Path(settings.dicom.devices)) if settings.dicom.devices else []
+    twice = sorted({d.ae_title for d in listed} & {d.ae_title for d in more})
+    if twice:
+        text = f"also under [[devices]]: {', '.join(twice)}"
+        raise SettingsError([Problem(settings.dicom.devices, "ae_title", text)])
+    return listed + more
+
+
+def make_directory(settings: Settings, context: Context) -> DeviceDirectory:
+    """The registry of devices: of the settings, and those that people accepted."""
+    return DeviceDirectory(context, provisioned_devices(settings))
 
 
 def make_checks(settings: Settings) -> DeviceChecks:
@@ -181,14 +195,17 @@ def tls_config(settings: Settings) -> TlsConfig | None:
     return TlsConfig(Path(tls.certificate), Path(tls.key), ca, tls.require_client_certificate)
 
 
-def make_acceptors(settings: Settings, context: Context, log: DeviceLog) -> dict[str, UpperLayerServer]:
+def make_acceptors(
+    settings: Settings, context: Context, log: DeviceLog, registry: DeviceDirectory
+) -> dict[str, UpperLayerServer]:
     """The DICOM acceptors, plain and (when set) TLS, with worklist and MPPS behind them.  Raises TlsError."""
-    dicom, registry = settings.dicom, make_registry(settings)
+    dicom = settings.dicom
     worklist = WorklistHandler(context, WorklistConfig(settings.worklist.limit, dicom.charset), registry, log)
     plain = AcceptorConfig(
         host=dicom.host, port=dicom.port, ae_title=dicom.ae_title, max_pdu=dicom.max_pdu,
         max_associations=dicom.max_associations, network_timeout=dicom.idle_timeout or _NEVER,
-        admit_in_worker=False,
+        admit_in_worker=False, fuzzy_names=settings.worklist.fuzzy_names,
+        timezone_adjustment=settings.worklist.timezone_adjustment,
     )  # fmt: skip
     configs, tls = {"dicom": plain}, tls_config(settings)
     if tls is not None:
@@ -196,7 +213,7 @@ def make_acceptors(settings: Settings, context: Context, log: DeviceLog) -> dict
         configs["dicom_tls"] = replace(plain, host=dicom.tls.host, port=dicom.tls.port, ssl_context=secured)
     checks = make_checks(settings)
     policy = AssociationPolicy(registry, log, accept_unknown=dicom.unknown != "refuse", checks=checks)
-    handlers, observer = BrokerHandlers(worklist, MppsHandler(context)), AssociationLog(checks)
+    handlers, observer = BrokerHandlers(worklist, MppsHandler(context)), AssociationLog(log, checks)
     return {name: UpperLayerServer(c, handlers, policy.admit, observer) for name, c in configs.items()}
 
 
@@ -208,7 +225,7 @@ def readable_segments(raw: bytes) -> list[str]:
         return [line for line in raw.decode("latin-1").replace("\n", "\r").split("\r") if line]
 
 
-def make_web(settings: Settings, context: Context, desk: Desk) -> "WebServer":
+def make_web(settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory) -> "WebServer":
     """The board."""
     from broker.web.server import WebServer  # the web framework takes half a second, which commands should not wait
 
@@ -216,9 +233,9 @@ def make_web(settings: Settings, context: Context, desk: Desk) -> "WebServer":
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
-        version=version("worklist-broker"),
+        version=version("worklist-broker"), worklist_limit=settings.worklist.limit,
     )  # fmt: skip
-    return WebServer(config, context, desk)
+    return WebServer(config, context, desk, directory)
 
 
 def job_config(settings: Settings) -> JobConfig:

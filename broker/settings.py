@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from broker.destination_settings import DestinationSettings
+from broker.domain.device_settings import NAMES, profile_of
+from broker.domain.devices import DeviceProfile
+from broker.domain.errors import Refusal
 from broker.domain.performed_faults import DEFAULT_TOLERATED, Quirk
 from broker.settings_types import AeTitle, Name, Port, Seconds
 from broker.settings_types import Section as _Section
@@ -131,6 +134,7 @@ class DicomSettings(_Section):
     max_pdu: int = Field(16382, ge=4096, le=131072)
     idle_timeout: float = Field(7200, ge=0)
     charset: str = "ISO_IR 192"
+    devices: str = ""
     tls: DicomTlsSettings = Field(default_factory=DicomTlsSettings)
 
 
@@ -139,6 +143,8 @@ class WorklistSettings(_Section):
 
     shown: tuple[Shown, ...] = ("SCHEDULED", "ARRIVED", "READY")
     limit: int = Field(0, ge=0)
+    fuzzy_names: bool = True
+    timezone_adjustment: bool = True
 
 
 class PerformedSettings(_Section):
@@ -198,12 +204,39 @@ class SenderSettings(_Section):
 
 
 class DeviceSettings(_Section):
-    """A modality that asks for its worklist."""
+    """A modality that asks for its worklist.  Meaning and checks of the values: ``domain.device_settings``."""
 
     ae_title: AeTitle
     stations: list[AeTitle] = Field(default_factory=list)
-    charset: str = ""
+    own_station: bool = False
+    modalities: list[str] = Field(default_factory=list)
+    locations: list[str] = Field(default_factory=list)
+    window: list[float] = Field(default_factory=list)
+    shown: list[Shown] = Field(default_factory=list)
+    grace: dict[str, float] = Field(default_factory=dict)
     limit: int = Field(0, ge=0)
+    charset: str = ""
+    warn_unsupported: bool = True
+    ignore_case: bool = False
+    exact_names: bool = False
+    strip: list[str] = Field(default_factory=list)
+    rename: dict[str, str] = Field(default_factory=dict)
+    clip: dict[str, int] = Field(default_factory=dict)
+    too_long: Literal["cut", "whole", "withhold"] = "cut"
+    max_pdu: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _sound(self) -> "DeviceSettings":
+        self.profile()
+        return self
+
+    def profile(self) -> DeviceProfile:
+        """The device as the rules know it.  Raises ValueError."""
+        try:
+            return profile_of(self.ae_title, self.model_dump(include=set(NAMES)))
+        except Refusal as refusal:
+            raise ValueError(f"{refusal.where}: {refusal.text}") from None
+
     addresses: list[Annotated[str, AfterValidator(_network)]] = Field(default_factory=list)
     certificates: list[Annotated[str, AfterValidator(_certificate)]] = Field(default_factory=list)
     max_associations: int = Field(0, ge=0)

@@ -152,12 +152,20 @@ def _senders(settings: Settings) -> Iterator[Finding]:
 
 
 def _devices(settings: Settings) -> Iterator[Finding]:
-    if settings.dicom.unknown == "refuse" and not settings.devices:
-        text = "unknown devices are refused and none is listed: no device will connect; add [[devices]]"
+    try:
+        listed = len(parts.provisioned_devices(settings))
+    except SettingsError as error:
+        yield from (Finding(Grade.ERROR, "devices", str(problem)) for problem in error.problems)
+        return
+    if settings.dicom.unknown == "refuse" and not listed:
+        text = (
+            "unknown devices are refused and none is listed: none will connect until it is accepted; "
+            "add [[devices]], or accept those that knock (`broker devices`)"
+        )
         yield Finding(Grade.WARNING, "devices", text)
     else:
         unknown = settings.dicom.unknown or "accept"
-        yield Finding(Grade.OK, "devices", f"{len(settings.devices)} listed, others: {unknown}")
+        yield Finding(Grade.OK, "devices", f"{listed} listed, others: {unknown}")
 
 
 def _destinations(settings: Settings) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import logging
 from broker.dicom.device_checks import DeviceChecks
 from broker.dicom.upper_layer import ACCEPT, Admission, AssociationRequest
 from broker.dicom.upper_layer.policy import CALLING_AE_TITLE_NOT_RECOGNIZED
-from broker.domain.devices import DeviceRegistry
+from broker.domain.devices import Devices
 from broker.services.devices import DeviceLog
 
 _log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ class AssociationPolicy:
     """Accepts registered devices, and unknown ones when the site says so; every one is recorded."""
 
     def __init__(
-        self, registry: DeviceRegistry, log: DeviceLog, *, accept_unknown: bool, checks: DeviceChecks | None = None
+        self, registry: Devices, log: DeviceLog, *, accept_unknown: bool, checks: DeviceChecks | None = None
     ) -> None:
         self._registry = registry
         self._checks = checks or DeviceChecks({})
@@ -36,6 +36,7 @@ class AssociationPolicy:
             _log.warning("device %r at %s refused: %s", request.calling_ae_title, request.address, why)
             return admission
         if known or self._accept_unknown:
-            return ACCEPT
+            most = self._registry.profile(request.calling_ae_title).max_pdu
+            return Admission(max_pdu=most) if most else ACCEPT
         _log.warning("unknown device %r at %s refused", request.calling_ae_title, request.address)
         return CALLING_AE_TITLE_NOT_RECOGNIZED

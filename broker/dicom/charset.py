@@ -16,6 +16,13 @@ UTF_8 = "ISO_IR 192"
 #: terms that stand for the default repertoire
 DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 
+#: policies of devices: the least set that suffices, and letters without accents
+LEAST, ASCII_ONLY = "least", "ascii"
+#: single-byte sets, the most common first (PS3.3 Table C.12-2)
+_USUAL_SETS = (
+    "ISO_IR 100", "ISO_IR 101", "ISO_IR 144", "ISO_IR 126", "ISO_IR 127", "ISO_IR 138", "ISO_IR 148", "ISO_IR 109",
+    "ISO_IR 110", "ISO_IR 166", "ISO_IR 13",
+)  # fmt: skip
 #: what ends a code extension (PS3.5 section 6.1.2.5.3); names have delimiters of their own besides
 _DELIMITER = re.compile(r"([\\\r\n\f\t])")
 _NAME_DELIMITER = re.compile(r"([\\\r\n\f\t^=])")
@@ -27,11 +34,24 @@ _SELF_ESCAPED = {
 }  # fmt: skip
 _TO_ASCII, _TO_JIS_ROMAN = b"\x1b(B", b"\x1b(J"
 _KATAKANA = re.compile(r"[\x20-\x5b\x5d-\x7d\r\n\f\t\u00a5\u203e\uff61-\uff9f\\]*")
+
+
+def romanised(letters: str, spellings: str) -> dict[str, str]:
+    """Each letter, small and capital, with its spelling (``_`` for none), much as in passports (ICAO 9303)."""
+    pairs = [(letter, "" if s == "_" else s) for letter, s in zip(letters, spellings.split(), strict=True)]
+    return dict(pairs) | {letter.upper(): s.capitalize() for letter, s in pairs if letter.upper() != letter}
+
+
 #: letters that Unicode does not decompose
 _SPELLED = {
     "ß": "ss", "ẞ": "SS", "Ø": "O", "ø": "o", "Đ": "D", "đ": "d", "Ð": "D", "ð": "d", "Ł": "L", "ł": "l", "Æ": "AE",
     "æ": "ae", "Œ": "OE", "œ": "oe", "Þ": "TH", "þ": "th", "ı": "i", "’": "'", "‘": "'", "“": '"', "”": '"', "–": "-",
     "—": "-",
+    **romanised(
+        "абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґў",
+        "a b v g d e e zh z i y k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya i yi ye g u",
+    ),
+    **romanised("αβγδεζηθικλμνξοπρσςτυφχψω", "a v g d e z i th i k l m n x o p r s s t y f ch ps o"),
 }  # fmt: skip
 
 
@@ -51,6 +71,8 @@ class Charset:
             return text.encode("ascii")
         if self.transliterates:
             text = self._transliterated(text)
+            if name and not self._says(text):
+                text = self._sayable_groups(text)
         if len(self.codecs) == 1:
             return _encode(text, self.codecs[0])
         parts = (_NAME_DELIMITER if name else _DELIMITER).split(text)
@@ -86,6 +108,15 @@ class Charset:
                 found.append((character, codec))
         return found
 
+    def _says(self, text: str) -> bool:
+        return all(any(_fits(c, codec) for codec in self.codecs) for c in text)
+
+    def _sayable_groups(self, name: str) -> str:
+        """Ideographic and phonetic groups that cannot be said are left out; the name must keep one."""
+        kept = [group if self._says(group) else "" for group in name.split("=")]
+        sayable = "=".join(kept).rstrip("=")
+        return sayable if sayable.strip("^= ") else name
+
     def _transliterated(self, text: str) -> str:
         return "".join(c if any(_fits(c, k) for k in self.codecs) else _plain_letters(c) for c in text)
 
@@ -109,14 +140,16 @@ def charset(term: str) -> Charset | None:
 def choices(device: str, requested: str, site: str) -> tuple[Charset, ...]:
     """The sets to try for an answer, in order: least necessary, then the device's, or the request's and the site's.
 
-    A set that is configured for the device is tried a second time with accents left out, before UTF-8.
+    A set that is configured for the device is tried a second time with accents left out, before UTF-8.  ``device`` may
+    be a policy too: ``least`` (the first of the usual single-byte sets that suffices) or ``ascii``.
     """
     found = [ASCII]
-    own = charset(device) if device else None
+    own = charset("ISO_IR 6" if device == ASCII_ONLY else device) if device and device != LEAST else None
     if own is not None:
         found += [own, Charset(own.term, own.codecs, transliterates=True)]
     else:
-        found += [known for term in (requested, site) if term and (known := charset(term)) is not None]
+        terms = (requested, *_USUAL_SETS) if device == LEAST else (requested, site)
+        found += [known for term in terms if term and (known := charset(term)) is not None]
     utf_8 = charset(UTF_8)
     return tuple(dict.fromkeys([*found, *([utf_8] if utf_8 else [])]))
 
@@ -159,4 +192,4 @@ def _plain_letters(character: str) -> str:
     if character in _SPELLED:
         return _SPELLED[character]
     decomposed = unicodedata.normalize("NFKD", character)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)) or character
+    return "".join(_SPELLED.get(c, c) for c in decomposed if not unicodedata.combining(c)) or character

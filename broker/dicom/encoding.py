@@ -4,7 +4,6 @@ Written for speed and for exactly this use: headers are made once per shape, val
 what pydicom writes.  Sources: PS3.5 sections 6.2 and 7, PS3.4 K.2.2.1.3 (return key types).
 """
 
-import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -13,43 +12,19 @@ from functools import lru_cache
 
 from broker.dicom.charset import Charset
 from broker.dicom.datasets import DEFLATED_LITTLE, EXPLICIT_BIG, IMPLICIT_LITTLE
-from broker.dicom.identifiers import ROOT_BY_TAG, SPECIFIC_CHARACTER_SET, SPS, Shape
-from broker.domain.attributes import VR_LIMITS, Attribute, Attributes, Value, items_of, texts
+from broker.dicom.identifiers import ROOT_BY_TAG, SPECIFIC_CHARACTER_SET, SPS, TIMEZONE_OFFSET, Shape
+from broker.domain.attributes import Attribute, Attributes, Level, Value, items_of, texts
+from broker.domain.fitting import ItemUnfitError, fitting
+from broker.domain.treatment import PLAIN, Treatment
+from broker.domain.zones import TIMEZONE
 
 _LONG_FORM = frozenset({"SQ", "UC", "UR", "UT"})
 _TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
-#: texts of one value in which line ends are allowed and a backslash is a character
-_PARAGRAPHS = frozenset({"LT", "ST", "UT"})
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f\\]")
-_CONTROLS_OF_PARAGRAPHS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _ITEM = 0xFFFEE000
-#: what must come back whole or not at all: a number cut short is another number
-_NUMBERS = frozenset(
-    {
-        "AccessionNumber", "PatientID", "AdmissionID",
-        "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest", "CodeValue",
-        "ServiceEpisodeID", "CodingSchemeDesignator", "ContainerIdentifier", "SpecimenIdentifier",
-    }
-)  # fmt: skip
-#: what devices only echo and compare: sent whole even when too long, as intake accepted it (architecture, decision 3)
-_ECHOED = frozenset(
-    {
-        "RequestedProcedureID",
-        "ScheduledProcedureStepID",
-        "ScheduledStationAETitle",
-        "ScheduledStationName",
-        "ScheduledProcedureStepLocation",
-    }
-)
-_WHOLE_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "IS", "TM", "UI"})
 
-
-class ItemUnfitError(Exception):
-    """A value that cannot be sent: too long for its VR and not to be cut, or not of its VR.  Names the keyword."""
-
-    def __init__(self, keyword: str) -> None:
-        super().__init__(f"{keyword} does not fit its value representation")
-        self.keyword = keyword
+#: sent when times are in the device's zone; never a key
+_ZONE = Attribute(TIMEZONE, TIMEZONE_OFFSET, "SH", Level.REQUEST, "3", required_key=False, multiple=False, items={})
+_KNOWN: Mapping[int, Attribute] = {**ROOT_BY_TAG, _ZONE.tag: _ZONE}
 
 
 class Syntax:
@@ -93,17 +68,23 @@ class Encoder:
     Safe for many threads.
     """
 
-    def __init__(self, shape: Shape, transfer_syntax_uid: str, choices: tuple[Charset, ...]) -> None:
+    def __init__(
+        self, shape: Shape, transfer_syntax_uid: str, choices: tuple[Charset, ...], treatment: Treatment = PLAIN
+    ) -> None:
         self._choices = choices
+        self._treatment = treatment
         self._syntax = Syntax(transfer_syntax_uid)
-        self._elements = self._plan(shape, ROOT_BY_TAG, nested=False)
+        if treatment.zone is not None:
+            shape = tuple(sorted((*shape, (_ZONE.tag, ()))))
+        self._elements = self._plan(shape, _KNOWN, nested=False)
         self._charset_header, self._charset_length = self._syntax.header(SPECIFIC_CHARACTER_SET, "CS")
 
     def encode(self, document: Attributes) -> bytes:
-        """The item as bytes.
+        """The item as bytes, changed as the device's treatment says.
 
         :raises ItemUnfitError: a value does not fit its VR, or none of the sets can say it.
         """
+        document = self._treatment.apply(document)
         for charset in self._choices:
             try:
                 body = self._item(self._elements, document, charset)
@@ -121,6 +102,8 @@ class Encoder:
         plan = []
         for tag, inner_shape in shape:
             attribute = known[tag]
+            if attribute.keyword in self._treatment.strip:
+                continue
             inner = None
             if attribute.is_sequence:
                 by_tag = {a.tag: a for a in attribute.items.values()}
@@ -156,7 +139,7 @@ class Encoder:
         vr = attribute.vr
         if vr == "US":
             return b"".join(self._number(attribute, text) for text in texts(value))
-        single = (fitting(attribute, text) for text in texts(value))
+        single = (fitting(attribute, text, self._treatment.too_long) for text in texts(value))
         text = "\\".join(single)
         if vr == "PN":
             return _padded(charset.encode(text, name=True), b" ")
@@ -174,9 +157,11 @@ class Encoder:
 
 
 @lru_cache(maxsize=512)
-def encoder(shape: Shape, transfer_syntax_uid: str, choices: tuple[Charset, ...]) -> Encoder:
+def encoder(
+    shape: Shape, transfer_syntax_uid: str, choices: tuple[Charset, ...], treatment: Treatment = PLAIN
+) -> Encoder:
     """The encoder of these; the same object for the same arguments as long as it is in use."""
-    return Encoder(shape, transfer_syntax_uid, choices)
+    return Encoder(shape, transfer_syntax_uid, choices, treatment)
 
 
 def _sent_empty(attribute: Attribute, *, nested: bool) -> bool:
@@ -185,26 +170,6 @@ def _sent_empty(attribute: Attribute, *, nested: bool) -> bool:
     if nested:
         return attribute.return_type.startswith("2")
     return attribute.return_type != "1C"
-
-
-def fitting(attribute: Attribute, text: str) -> str:
-    """One value as its VR allows it: no control characters, descriptions cut to length.
-
-    :raises ItemUnfitError: a number or coded value that is too long.
-    """
-    vr = attribute.vr
-    if vr in _PARAGRAPHS:
-        text = _CONTROLS_OF_PARAGRAPHS.sub(" ", text)
-    elif _CONTROLS.search(text):
-        text = _CONTROLS.sub(" ", text.replace("\\", "/"))
-    limit = VR_LIMITS.get(vr)
-    if limit is None or len(text) <= limit or attribute.keyword in _ECHOED:
-        return text
-    if vr == "PN":
-        return "=".join(group[:limit] for group in text.split("=")[:3])
-    if vr in _WHOLE_VRS or attribute.keyword in _NUMBERS:
-        raise ItemUnfitError(attribute.keyword)
-    return text[:limit].rstrip()
 
 
 def _padded(value: bytes, padding: bytes) -> bytes:

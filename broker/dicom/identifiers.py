@@ -26,8 +26,9 @@ from broker.domain.dicom_json import Dataset, items, key_of, texts
 Shape = tuple[tuple[int, "Shape"], ...]
 
 SPECIFIC_CHARACTER_SET = 0x00080005
+TIMEZONE_OFFSET = 0x00080201
 #: never keys of the worklist, and no reason to warn: character set, zone of the times, the level of Query/Retrieve
-_IGNORED = frozenset({SPECIFIC_CHARACTER_SET, 0x00080201, 0x00080052})
+_IGNORED = frozenset({SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET, 0x00080052})
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _CACHED_SIZE = 4096
 
@@ -53,6 +54,8 @@ class Identifier:
     unsupported: tuple[int, ...] = ()
     #: Specific Character Set of the request, values separated by backslash; empty when it has none
     charset: str = ""
+    #: Timezone Offset From UTC of the request; empty when it has none
+    timezone: str = ""
 
 
 def read(data: bytes, transfer_syntax_uid: str) -> Identifier:
@@ -80,7 +83,8 @@ def _read(data: bytes, transfer_syntax_uid: str) -> Identifier:
     if not shape:
         raise IdentifierError(FindStatus.IDENTIFIER_DOES_NOT_MATCH, "no key of the Modality Worklist in the identifier")
     charset = "\\".join(_charset_values(decoded.dataset))
-    return Identifier(keys, shape, tuple(sorter.unsupported), charset)
+    timezone = next(iter(texts(decoded.dataset, TIMEZONE_OFFSET)), "")
+    return Identifier(keys, shape, tuple(sorter.unsupported), charset, timezone)
 
 
 def _charset_values(dataset: Dataset) -> list[str]:

@@ -10,21 +10,24 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from broker.dicom import identifiers
+from broker.dicom.charset import charset as known_charset
 from broker.dicom.charset import choices
 from broker.dicom.encoded_items import EncodedItems, Key
-from broker.dicom.encoding import Encoder, ItemUnfitError, encoder
+from broker.dicom.encoding import Encoder, encoder
 from broker.dicom.identifiers import Identifier, IdentifierError
 from broker.dicom.messages import Request, Response
 from broker.dicom.ready_answers import Answer, Question, ReadyAnswers
 from broker.dicom.statuses import FindStatus
-from broker.domain.devices import DeviceRegistry
+from broker.domain.devices import DeviceProfile, Devices
 from broker.domain.errors import Refusal, Unavailable
-from broker.domain.query import WorklistQuery
+from broker.domain.fitting import ItemUnfitError
+from broker.domain.query import Manner, WorklistQuery
 from broker.domain.query_keys import query_of
 from broker.domain.states import StepStatus
+from broker.domain.zones import offset_of
 from broker.services import worklist
 from broker.services.context import Context
-from broker.services.devices import DeviceLog, QueryRecord
+from broker.services.devices import DeviceLog, QueryRecord, WarningKind
 from broker.services.worklist import WorklistEntry
 
 MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
@@ -65,7 +68,7 @@ class _Asked:
 class WorklistHandler:
     """Answers C-FIND; safe to call from many threads."""
 
-    def __init__(self, context: Context, config: WorklistConfig, registry: DeviceRegistry, log: DeviceLog) -> None:
+    def __init__(self, context: Context, config: WorklistConfig, registry: Devices, log: DeviceLog) -> None:
         self._context = context
         self._config = config
         self._registry = registry
@@ -104,6 +107,7 @@ class WorklistHandler:
             version = self._context.database.data_version
             asked = self._asked(request)
             course.identifier = asked.identifier
+            self._note(asked.identifier, request.association.calling_ae_title)
             given = []
             for response in self._items(asked, request.association.calling_ae_title, course):
                 given.append(response)
@@ -125,33 +129,51 @@ class WorklistHandler:
         # devices ask the same question all day; rare long ones are not worth their memory
         understand = _understood if len(request.dataset) <= _CACHED_SIZE else _understood.__wrapped__
         sent = (request.dataset, request.transfer_syntax_uid)
-        identifier, as_sent = understand(*sent, self._context.site.shown, self._config.limit)
-        query = worklist.for_device(self._context, as_sent, device)
+        manner = device.manner(fuzzy=request.association.fuzzy_names)
+        identifier, as_sent = understand(*sent, self._context.site.shown, self._config.limit, manner)
+        offset = offset_of(identifier.timezone) if request.association.timezone_adjustment else None
+        query = worklist.for_device(self._context, as_sent, device, offset)
         warned = bool(identifier.unsupported) and device.warn_unsupported
         status = FindStatus.PENDING_KEY_NOT_SUPPORTED if warned else FindStatus.PENDING
-        charsets = choices(device.charset, identifier.charset, self._config.charset)
-        writer = encoder(identifier.shape, request.transfer_syntax_uid, charsets)
+        writer = self._writer(request, identifier, device, offset)
         return _Asked(identifier, Question(query, writer, status))
+
+    def _writer(self, request: Request, identifier: Identifier, device: DeviceProfile, offset: int | None) -> Encoder:
+        charsets = choices(device.charset, identifier.charset, self._config.charset)
+        treatment = device.treatment
+        if offset is not None:
+            treatment = replace(treatment, zone=(self._context.site.zone, offset))
+        return encoder(identifier.shape, request.transfer_syntax_uid, charsets, treatment)
+
+    def _note(self, identifier: Identifier, ae_title: str) -> None:
+        """What is odd about a request is kept for the device page."""
+        if identifier.unsupported:
+            tags = ", ".join(f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in identifier.unsupported[:10])
+            self._log.warned(ae_title, WarningKind.KEYS, f"it asks for what the worklist does not have: {tags}")
+        if identifier.charset and not known_charset(identifier.charset):
+            self._log.warned(ae_title, WarningKind.CHARSET, "it names a character set that is not known")
 
     def _items(self, asked: _Asked, ae_title: str, course: _Course) -> Iterator[Response]:
         query, writer, status = asked.question
         one_more = replace(query, limit=query.limit + 1) if query.limit else query
-        for entry in worklist.find(self._context, one_more):
-            if query.limit and len(course.step_keys) == query.limit:
+        for read, entry in enumerate(worklist.find(self._context, one_more)):
+            if query.limit and read == query.limit:
                 _log.warning("the list of %s was cut at %d items", ae_title, query.limit)
+                self._log.warned(ae_title, WarningKind.CUT, f"its list was cut at {query.limit} items")
                 break
-            encoded = self._encode(entry, writer)
+            encoded = self._encode(entry, writer, ae_title)
             if encoded is not None:
                 course.step_keys.append(entry.step_key)
                 yield Response(status, encoded)
         yield Response(FindStatus.SUCCESS)
 
-    def _encode(self, entry: WorklistEntry, writer: Encoder) -> bytes | None:
+    def _encode(self, entry: WorklistEntry, writer: Encoder, ae_title: str) -> bytes | None:
         key = Key(entry.step_key, entry.version, writer)
         try:
             return self._encoded.get(key, lambda: writer.encode(entry.document))
         except ItemUnfitError as error:
             _log.error("step %d cannot be sent: %s", entry.step_key, error)
+            self._log.warned(ae_title, WarningKind.WITHHELD, f"step {entry.step_key} was withheld: {error}")
             return None
 
     def _record(self, request: Request, course: _Course, seconds: float) -> None:
@@ -167,10 +189,10 @@ class WorklistHandler:
 
 @lru_cache(maxsize=512)
 def _understood(
-    data: bytes, transfer_syntax_uid: str, shown: frozenset[StepStatus], limit: int
+    data: bytes, transfer_syntax_uid: str, shown: frozenset[StepStatus], limit: int, manner: Manner
 ) -> tuple[Identifier, WorklistQuery]:
     identifier = identifiers.read(data, transfer_syntax_uid)
-    return identifier, query_of(identifier.keys, shown, limit)
+    return identifier, query_of(identifier.keys, shown, limit, manner)
 
 
 def _failure(status: FindStatus, text: str, tag: int | None = None) -> Response:

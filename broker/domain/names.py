@@ -8,6 +8,8 @@ import unicodedata
 #: letters that Unicode does not decompose, spelled as registration desks type them without their accent
 _SPECIAL = str.maketrans({"ß": "ss", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})
 
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
 
 def fold(text: str) -> str:
     """Case and accents removed, compatibility forms unified, runs of blanks to one: the form names are searched by."""
@@ -42,3 +44,8 @@ def display(name: str) -> str:
             family, given = parts[0], " ".join(p for p in parts[1:3] if p)
             return f"{family}, {given}" if family and given else family or given
     return ""
+
+
+def lower(text: str) -> str:
+    """A to Z in lower case, everything else as it is: what databases can do alike."""
+    return text.translate(_LOWER)

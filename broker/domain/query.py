@@ -5,6 +5,7 @@ they mean for an item in ``matching``.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from broker.domain.states import SHOWN_BY_DEFAULT, StepStatus
 
@@ -38,15 +39,38 @@ class Groups:
     groups: tuple[tuple[Equal | Like, ...], ...]
 
 
-Test = Equal | Like | Between | Groups
+@dataclass(frozen=True, slots=True)
+class Sounds:
+    """A person name by how it sounds (negotiated, PS3.4 K.5): the sound of each component, empty for any; the second
+    of a pair says that the key only gives its beginning."""
+
+    components: tuple[tuple[str, bool], ...]
+
+
+Test = Equal | Like | Between | Groups | Sounds
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the keys of one device are compared."""
+
+    ignore_case: bool = False
+    exact_names: bool = False
+    fuzzy_names: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One of the attribute's values passes one of the tests."""
+    """One of the attribute's values passes one of the tests.
+
+    ``caseless``: the tests are in lower case, and the value's A to Z count as such.  ``literal``: names are compared as
+    they are written instead of folded.
+    """
 
     keyword: str
     tests: tuple[Test, ...]
+    caseless: bool = False
+    literal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +115,9 @@ class WorklistQuery:
     step: tuple[Condition, ...] = ()
     #: an item in another status is not shown, whatever the keys say
     statuses: frozenset[StepStatus] = SHOWN_BY_DEFAULT
+    #: statuses that are shown besides to items that came into them at that instant or later
+    lingering: tuple[tuple[StepStatus, datetime], ...] = ()
+    #: keywords of conditions that a rule about the device has put there, not its keys
+    added: frozenset[str] = frozenset()
     #: at most so many items; 0 for all
     limit: int = 0

@@ -11,6 +11,8 @@ from broker.domain.attributes import ROOT_LEVEL, SPS_SEQUENCE, STEP_LEVEL, Attri
 from broker.domain.comparing import comparable, fold_key
 from broker.domain.dicom_times import Span, date_span, time_span
 from broker.domain.errors import Reason, Refusal
+from broker.domain.names import lower, trim_components
+from broker.domain.phonetic import sounds_of_key
 from broker.domain.query import (
     TELLABLE,
     Between,
@@ -19,6 +21,7 @@ from broker.domain.query import (
     Groups,
     Holds,
     Like,
+    Manner,
     Match,
     StartAt,
     StartTime,
@@ -33,13 +36,19 @@ STATUS = "ScheduledProcedureStepStatus"
 
 #: VRs in which ``*`` and ``?`` are wildcards (PS3.4 C.2.2.2.4)
 _WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+_CASELESS_VRS = frozenset({"AE", "CS", "LO", "SH", "UC"})
 #: required keys for which the table allows single values only: a wildcard character is an ordinary one
 _LITERAL = frozenset({"ScheduledStationAETitle", "Modality"})
 _BEGINNING, _END = "0" * 14, "9" * 14
 _DAY_BEGINS, _DAY_ENDS = "000000", "235959"
 
 
-def query_of(keys: Attributes, shown: frozenset[StepStatus] = SHOWN_BY_DEFAULT, limit: int = 0) -> WorklistQuery:
+_USUAL = Manner()
+
+
+def query_of(
+    keys: Attributes, shown: frozenset[StepStatus] = SHOWN_BY_DEFAULT, limit: int = 0, manner: Manner = _USUAL
+) -> WorklistQuery:
     """The query that ``keys`` (an identifier by keyword, unsupported keys left out) ask.
 
     ``shown`` are the statuses for a query without status key (also when that key is there but empty).
@@ -48,28 +57,33 @@ def query_of(keys: Attributes, shown: frozenset[StepStatus] = SHOWN_BY_DEFAULT, 
     """
     step_items = _one_item(keys, SPS_SEQUENCE)
     step_keys = step_items[0] if step_items else {}
-    root = [c for keyword in keys if keyword in ROOT_LEVEL for c in _conditions(keys, ROOT_LEVEL[keyword])]
+    root = [c for keyword in keys if keyword in ROOT_LEVEL for c in _conditions(keys, ROOT_LEVEL[keyword], manner)]
     step = [*_start(step_keys)]
     for keyword, attribute in STEP_LEVEL.items():
         if keyword in step_keys and keyword not in (START_DATE, START_TIME):
-            step += _conditions(step_keys, attribute)
+            step += _conditions(step_keys, attribute, manner)
     asks_status = any(isinstance(c, Match) and c.keyword == STATUS for c in step)
-    return WorklistQuery(tuple(root), tuple(step), TELLABLE if asks_status else shown, limit)
+    statuses = TELLABLE if asks_status else shown
+    return WorklistQuery(tuple(root), tuple(step), statuses=statuses, limit=limit)
 
 
-def _conditions(keys: Attributes, attribute: Attribute) -> list[Condition]:
+def _conditions(keys: Attributes, attribute: Attribute, manner: Manner) -> list[Condition]:
     if attribute.is_sequence:
-        return _sequence(keys, attribute)
-    tests = _tests(attribute, keys.get(attribute.keyword))
-    return [Match(attribute.keyword, tests)] if tests else []
+        return _sequence(keys, attribute, manner)
+    tests = _tests(attribute, keys.get(attribute.keyword), manner)
+    if not tests:
+        return []
+    caseless = manner.ignore_case and attribute.vr in _CASELESS_VRS
+    literal = manner.exact_names and attribute.vr == "PN"
+    return [Match(attribute.keyword, tests, caseless=caseless, literal=literal)]
 
 
-def _sequence(keys: Attributes, attribute: Attribute) -> list[Condition]:
+def _sequence(keys: Attributes, attribute: Attribute, manner: Manner) -> list[Condition]:
     items = _one_item(keys, attribute.keyword)
     if not items:
         return []
     inner = [c for keyword in items[0] if keyword in attribute.items
-             for c in _conditions(items[0], attribute.items[keyword])]  # fmt: skip
+             for c in _conditions(items[0], attribute.items[keyword], manner)]  # fmt: skip
     return [Holds(attribute.keyword, tuple(inner))] if inner else []
 
 
@@ -80,7 +94,7 @@ def _one_item(keys: Attributes, keyword: str) -> tuple[Attributes, ...]:
     return items
 
 
-def _tests(attribute: Attribute, value: Value | None) -> tuple[Test, ...]:
+def _tests(attribute: Attribute, value: Value | None, manner: Manner) -> tuple[Test, ...]:
     """The alternatives of a key; empty for universal matching."""
     if attribute.vr == "US":
         # no attribute of the table has a meaning for 0, and some toolkits cannot send a number without value
@@ -90,30 +104,36 @@ def _tests(attribute: Attribute, value: Value | None) -> tuple[Test, ...]:
         key = comparable(attribute.vr, text)
         if not key.strip("*"):
             return ()
-        made = _test(attribute, key)
+        made = _test(attribute, key, manner)
         if not made:
             return ()
         tests += made
     return tuple(tests)
 
 
-def _test(attribute: Attribute, key: str) -> tuple[Test, ...]:
+def _test(attribute: Attribute, key: str, manner: Manner) -> tuple[Test, ...]:
     if attribute.vr in ("DA", "TM"):
         span = _span(attribute.keyword, attribute.vr, key)
         return (Between(span.first or _BEGINNING, span.last or _END),)
     if attribute.vr == "PN":
-        return _name(key)
+        return _name(key, manner)
+    if manner.ignore_case and attribute.vr in _CASELESS_VRS:
+        key = lower(key)
     if attribute.vr in _WILDCARD_VRS and attribute.keyword not in _LITERAL and _has_wildcard(key):
         return (Like(key),)
     return (Equal(key),)
 
 
-def _name(key: str) -> tuple[Test, ...]:
-    groups = [fold_key(group) for group in key.split("=")[:3]]
+def _name(key: str, manner: Manner) -> tuple[Test, ...]:
+    form = trim_components if manner.exact_names else fold_key
+    groups = [form(group) for group in key.split("=")[:3]]
     if len(groups) == 1:
-        return _name_group(groups[0])
-    tests = tuple(_name_group(group) for group in groups)
-    return (Groups(tests),) if any(tests) else ()
+        tests: tuple[Test, ...] = _name_group(groups[0])
+    else:
+        grouped = tuple(_name_group(group) for group in groups)
+        tests = (Groups(grouped),) if any(grouped) else ()
+    sounds = sounds_of_key(groups[0]) if manner.fuzzy_names and tests else None
+    return tests if sounds is None else (*tests, sounds)
 
 
 def _name_group(key: str) -> tuple[Equal | Like, ...]:

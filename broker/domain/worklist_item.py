@@ -6,7 +6,7 @@ Sequence (PS3.4 K.6.1.2: one response per step, exactly one item in that sequenc
 
 from dataclasses import dataclass
 
-from broker.domain.attributes import SPS_SEQUENCE, Attributes, Value, text, texts
+from broker.domain.attributes import SPS_SEQUENCE, Attributes, Value, items_of, text, texts
 from broker.domain.model import Identifier, Order, Patient, Procedure, Step, Visit
 from broker.domain.names import fold_name
 from broker.domain.states import OPEN, StepStatus
@@ -77,6 +77,11 @@ def start_at(step: Attributes) -> str:
         return ""
     time = text(step, "ScheduledProcedureStepStartTime").partition(".")[0]
     return date + time.ljust(6, "0")
+
+
+def missing_of(document: Attributes) -> tuple[str, ...]:
+    """The required attributes without a value in a whole item."""
+    return _missing(document, next(iter(items_of(document.get(SPS_SEQUENCE))), {}))
 
 
 def _step_attributes(step: Step) -> dict[str, Value]:

@@ -6,33 +6,46 @@ last fraction of a second of them; nothing that was acknowledged is among them.
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from broker.domain.errors import Unavailable
 from broker.services.context import Context
+from broker.store import device_registry as registry_store
 from broker.store import devices as store
-from broker.store import tolerations
 from broker.store.database import Connection
+from broker.store.device_registry import SeenAddress, Warned
 from broker.store.devices import QueryRecord, SeenDevice
-from broker.store.tolerations import TolerationCount
 
-__all__ = [
-    "DeviceLog",
-    "DevicePage",
-    "QueryRecord",
-    "SeenDevice",
-    "TolerationCount",
-    "accept",
-    "listed",
-    "overview",
-    "recent_queries",
-    "show",
-]
+__all__ = ["DeviceLog", "QueryRecord", "SeenDevice", "WarningKind"]
 
 _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_BATCHES = 0.2
 #: more than this waiting means that the database does not keep up; further records are dropped and counted
 _MOST_WAITING = 50_000
+_LONGEST_WARNING = 255
+
+
+class WarningKind(StrEnum):
+    """What kind of oddity a warning is about."""
+
+    KEYS = "keys"
+    CUT = "cut"
+    WITHHELD = "withheld"
+    CHARSET = "charset"
+    CONTEXTS = "contexts"
+    REJECTED = "rejected"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is written together, in a fixed order so that two writers never wait for each other."""
+
+    seen: list[SeenDevice]
+    addresses: list[SeenAddress]
+    warned: list[Warned]
+    queries: list[QueryRecord]
 
 
 class DeviceLog:
@@ -45,6 +58,8 @@ class DeviceLog:
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._seen: dict[str, SeenDevice] = {}
+        self._addresses: dict[tuple[str, str], SeenAddress] = {}
+        self._warned: dict[tuple[str, str, str], Warned] = {}
         self._queries: list[QueryRecord] = []
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="device-log", daemon=True)
@@ -56,6 +71,19 @@ class DeviceLog:
         with self._lock:
             if len(self._seen) < _MOST_WAITING:
                 self._seen[ae_title] = SeenDevice(ae_title, address, known, now, now)
+                self._addresses[ae_title, address] = SeenAddress(ae_title, address, now, now)
+        self._wake.set()
+
+    def warned(self, ae_title: str, kind: WarningKind, text: str) -> None:
+        """Something is odd about a device; ``text`` holds no patient data."""
+        now = self._context.clock()
+        key = (ae_title[:16], kind.value, text[:_LONGEST_WARNING])
+        with self._lock:
+            known = self._warned.get(key)
+            if known is not None:
+                self._warned[key] = replace(known, last_at=now, times=known.times + 1)
+            elif len(self._warned) < _MOST_WAITING:
+                self._warned[key] = Warned(*key, now, now)
         self._wake.set()
 
     def queried(self, record: QueryRecord) -> None:
@@ -71,13 +99,16 @@ class DeviceLog:
         """Write everything recorded before this call."""
         with self._flushing:
             with self._lock:
-                seen, self._seen = sorted(self._seen.values(), key=lambda d: d.ae_title), {}
-                queries, self._queries = self._queries, []
+                batch = _Batch(
+                    [d for _, d in sorted(self._seen.items())], [a for _, a in sorted(self._addresses.items())],
+                    [w for _, w in sorted(self._warned.items())], self._queries,
+                )  # fmt: skip
+                self._seen, self._addresses, self._warned, self._queries = {}, {}, {}, []
                 dropped, self._dropped = self._dropped, 0
             if dropped:
                 _log.warning("%d query records were dropped: the database does not keep up", dropped)
-            if seen or queries:
-                self._write(seen, queries)
+            if batch.seen or batch.queries or batch.warned:
+                self._write(batch)
 
     def stop(self) -> None:
         """Write what waits and end the thread."""
@@ -86,15 +117,17 @@ class DeviceLog:
         self._thread.join()
         self.flush()
 
-    def _write(self, seen: list[SeenDevice], queries: list[QueryRecord]) -> None:
+    def _write(self, batch: "_Batch") -> None:
         def work(connection: Connection) -> None:
-            store.seen(connection, seen)
-            store.queried(connection, queries)
+            store.seen(connection, batch.seen)
+            registry_store.came_from(connection, batch.addresses)
+            registry_store.warn(connection, batch.warned)
+            store.queried(connection, batch.queries)
 
         try:
             self._context.database.write(work)
         except Unavailable:
-            _log.warning("%d query records are lost: the database cannot be reached", len(queries))
+            _log.warning("%d query records are lost: the database cannot be reached", len(batch.queries))
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -109,49 +142,3 @@ class DeviceLog:
             self.flush()
         except Exception:  # noqa: BLE001 - the last line of defence of a thread; the traceback holds no values
             _log.exception("a batch of query records could not be written")
-
-
-def listed(context: Context) -> list[SeenDevice]:
-    """All devices ever seen, known and knocking."""
-    return context.database.read(store.listed)
-
-
-def accept(context: Context, ae_title: str, *, known: bool = True) -> bool:
-    """Accept a knocking device, or take that back; False when it was never seen."""
-    return context.database.write(lambda c: store.accept(c, ae_title, known=known))
-
-
-def recent_queries(context: Context, calling_ae_title: str, limit: int = 100) -> list[QueryRecord]:
-    """The newest queries of a device, newest first."""
-    return context.database.read(lambda c: store.recent_queries(c, calling_ae_title, limit))
-
-
-@dataclass(frozen=True, slots=True)
-class DevicePage:
-    """One device: when it was seen (None: it only ever sent MPPS before devices were recorded), and what it was let
-    pass in MPPS."""
-
-    ae_title: str
-    seen: SeenDevice | None
-    tolerations: tuple[TolerationCount, ...]
-
-
-def overview(context: Context) -> list[tuple[SeenDevice, int]]:
-    """All devices ever seen, by AE title, each with how often it was let something pass."""
-
-    def work(connection: Connection) -> list[tuple[SeenDevice, int]]:
-        totals = tolerations.totals(connection)
-        return [(device, totals.get(device.ae_title, 0)) for device in store.listed(connection)]
-
-    return context.database.read(work)
-
-
-def show(context: Context, ae_title: str) -> DevicePage | None:
-    """What is known about a calling AE title; None when nothing is."""
-
-    def work(connection: Connection) -> DevicePage | None:
-        seen = next((d for d in store.listed(connection) if d.ae_title == ae_title), None)
-        found = tuple(tolerations.of_device(connection, ae_title))
-        return DevicePage(ae_title, seen, found) if seen or found else None
-
-    return context.database.read(work)

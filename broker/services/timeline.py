@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from broker.domain.model import FactKind, Order, Patient, Visit
+from broker.domain.model import FactKind, Identifier, Order, Patient, Visit
+from broker.domain.states import OPEN
+from broker.domain.worklist_item import compose
 from broker.services.context import Context
 from broker.store import events, orders, patients
 from broker.store import timeline as store
@@ -53,6 +55,18 @@ class OrderRecord:
     visit: Visit | None
     exams: tuple[store.PerformedRow, ...]
     moments: tuple[Moment, ...]
+
+    @property
+    def missing(self) -> dict[int, tuple[str, ...]]:
+        """By step key, the required attributes without a value: no device is sent such an open step."""
+        visit = self.visit or Visit(Identifier(""), {})
+        found = {
+            step.key: compose(self.patient, visit, self.order, procedure, step).missing
+            for procedure in self.order.procedures
+            for step in procedure.steps
+            if step.key is not None and step.status in OPEN
+        }
+        return {key: keywords for key, keywords in found.items() if keywords}
 
 
 def of_order(context: Context, request_key: int) -> OrderRecord | None:

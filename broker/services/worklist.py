@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, islice
 
-from broker.domain.attributes import SPS_SEQUENCE
-from broker.domain.devices import DeviceProfile, narrowed
-from broker.domain.matching import Verdict, why_not
+from broker.domain.attributes import SPS_SEQUENCE, Attributes
+from broker.domain.devices import DeviceProfile, lingering, narrowed
 from broker.domain.query import WorklistQuery
 from broker.domain.query_keys import START_DATE, query_of
+from broker.domain.zones import at_site
 from broker.services.context import Context
 from broker.store import worklist as store
 
@@ -21,11 +21,37 @@ _FIRST_PAGE = 100
 _PAGE = 500
 
 
-def for_device(context: Context, query: WorklistQuery, device: DeviceProfile) -> WorklistQuery:
-    """The query as the device means it: its statuses, stations, default window and limit applied."""
-    local_now = context.clock().astimezone(context.site.zone)
-    if device.shown is not None and query.statuses == context.site.shown:
-        query = replace(query, statuses=device.shown)
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What counts for one query besides its keys and the device: the site's limit, and what was negotiated."""
+
+    limit: int = 0
+    fuzzy_names: bool = False
+    #: minutes east of UTC in which the query's start dates and times are meant; None: at the site
+    offset: int | None = None
+
+
+def query_for(context: Context, keys: Attributes, device: DeviceProfile, asking: Asking | None = None) -> WorklistQuery:
+    """The query that a device means with these keys: the one way from keys to conditions, for answers and explanations.
+
+    :raises Refusal: a key cannot be read.
+    """
+    asking = asking or Asking()
+    query = query_of(keys, context.site.shown, asking.limit, device.manner(fuzzy=asking.fuzzy_names))
+    return for_device(context, query, device, asking.offset)
+
+
+def for_device(
+    context: Context, query: WorklistQuery, device: DeviceProfile, offset: int | None = None
+) -> WorklistQuery:
+    """The query as the device means it: its zone, statuses, stations, filters, default window and limit applied."""
+    now = context.clock()
+    if offset is not None:
+        query = at_site(query, context.site.zone, offset, now)
+    if query.statuses == context.site.shown:
+        statuses = query.statuses if device.shown is None else device.shown
+        query = replace(query, statuses=statuses, lingering=lingering(device, now))
+    local_now = now.astimezone(context.site.zone)
     return narrowed(replace(query, limit=device.limit or query.limit), device, local_now)
 
 
@@ -78,16 +104,3 @@ def list_items(context: Context, wanted: ItemFilter) -> list[WorklistEntry]:
     }  # fmt: skip
     query = query_of({**root, SPS_SEQUENCE: [step]})
     return list(islice(_in_order(_rows(context, query, hidden=True)), wanted.limit))
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """One candidate and what keeps it from the list; None when it is on it."""
-
-    entry: WorklistEntry
-    verdict: Verdict | None
-
-
-def explain(context: Context, query: WorklistQuery, candidates: ItemFilter) -> list[Explanation]:
-    """For each item that ``candidates`` names: shown by ``query``, or the first rule or key that removes it."""
-    return [Explanation(entry, why_not(query, entry.candidate)) for entry in list_items(context, candidates)]

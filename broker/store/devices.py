@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, insert, select, update
+from sqlalchemy import Column, Connection, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.store.tables import device, device_query, step_query
@@ -17,7 +17,7 @@ class SeenDevice:
 
     ae_title: str
     address: str
-    #: registered or accepted; False: knocking
+    #: registered when it was last seen; False: knocking
     known: bool
     first_seen_at: datetime
     last_seen_at: datetime
@@ -58,12 +58,6 @@ def listed(connection: Connection) -> list[SeenDevice]:
     c = device.c
     columns: tuple[Column[Any], ...] = (c.ae_title, c.address, c.known, c.first_seen_at, c.last_seen_at)
     return [SeenDevice(*row) for row in connection.execute(select(*columns).order_by(c.ae_title))]
-
-
-def accept(connection: Connection, ae_title: str, *, known: bool) -> bool:
-    """Mark a device as known or as knocking; False when it was never seen."""
-    statement = update(device).where(device.c.ae_title == ae_title).values(known=known)
-    return connection.execute(statement).rowcount == 1
 
 
 def recent_queries(connection: Connection, calling_ae_title: str, limit: int) -> list[QueryRecord]:
@@ -113,8 +107,7 @@ def _given(records: Sequence[QueryRecord]) -> list[dict[str, Any]]:
 
 def _upsert_seen(statement: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
     new = statement.excluded
-    # a device that people have accepted stays accepted
-    kept = {"address": new.address, "last_seen_at": new.last_seen_at, "known": device.c.known | new.known}
+    kept = {"address": new.address, "last_seen_at": new.last_seen_at, "known": new.known}
     return statement.on_conflict_do_update(index_elements=["ae_title"], set_=kept)
 
 

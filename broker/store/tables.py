@@ -20,6 +20,7 @@ from sqlalchemy import (
     text,
 )
 
+from broker.store import device_tables as _device_tables  # noqa: F401
 from broker.store import (
     intake_tables as _intake_tables,  # noqa: F401 - the tables of these modules are part of metadata
 )
@@ -146,6 +147,7 @@ worklist_item = Table(
     Column("document", _Json, nullable=False),
     Column("version", Integer, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("status_at", UtcDateTime),  # since when it has this status; null for rows older than the column
     Index("ix_worklist_item_open_start", "start_at", sqlite_where=text("open"), postgresql_where=text("open")),
     Index(
         "ix_worklist_item_open_modality_start", "modality", "start_at",

@@ -6,6 +6,7 @@ Owns the statements and their cache.  What cannot be said in SQL is decided by `
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -30,7 +31,9 @@ from broker.domain.attributes import Attributes
 from broker.domain.matching import Candidate, first_unmet
 from broker.domain.query import Condition, WorklistQuery
 from broker.domain.states import StepStatus
+from broker.store.functions import AsciiLower
 from broker.store.tables import worklist_item, worklist_item_station
+from broker.store.types import UtcDateTime
 from broker.store.worklist_terms import ROOT_COLUMNS, STATION, STEP_COLUMNS, Term, terms
 
 _item = worklist_item.c
@@ -53,6 +56,8 @@ class Row:
     station: str
     scheduled_procedure_step_id: str
     document_text: str
+    #: since when it has this status
+    status_at: datetime | None = None
     _document: Attributes | None = field(default=None, repr=False)
 
     @property
@@ -70,7 +75,7 @@ class Row:
     @property
     def candidate(self) -> Candidate:
         """What the evaluator looks at."""
-        return Candidate(self.document, self.status, self.complete)
+        return Candidate(self.document, self.status, self.complete, self.status_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +98,11 @@ class Reader:
         used = [term for _, term in step + root]
         self._shape: _Shape = tuple(term.shape for term in used)
         statuses = () if hidden else sorted(query.statuses)
-        self._statuses = None if hidden else len(statuses)
+        lingering = () if hidden else query.lingering
+        self._statuses = None if hidden else (len(statuses), len(lingering))
         self._parameters: dict[str, Any] = {f"status{n}": status.value for n, status in enumerate(statuses)}
+        for number, (status, since) in enumerate(lingering):
+            self._parameters |= {f"lingering{number}": status.value, f"since{number}": since}
         for number, term in enumerate(used):
             self._parameters |= {f"p{number}_{at}": value for at, value in enumerate(term.values)}
         self._step = _undecided(query.step, step)
@@ -121,8 +129,8 @@ def _undecided(conditions: Sequence[Condition], decided: Sequence[tuple[Conditio
 
 
 def _row(values: Any) -> Row:
-    key, version, status, complete, start_at, station, step_id, document = values
-    return Row(key, version, StepStatus(status), complete, start_at, station or "", step_id, document)
+    key, version, status, complete, start_at, station, step_id, document, status_at = values
+    return Row(key, version, StepStatus(status), complete, start_at, station or "", step_id, document, status_at)
 
 
 #: the smallest of the item's station AE titles: what items that start together are sorted by
@@ -130,20 +138,19 @@ _FIRST_STATION = select(func.min(_served.station_ae_title)).where(_served.step_i
 #: JSON as text: most documents are not read, because their encoded form is at hand
 _COLUMNS = (
     _item.step_id, _item.version, _item.status, _item.complete, _item.start_at, _FIRST_STATION,
-    _item.scheduled_procedure_step_id, cast(_item.document, Text),
+    _item.scheduled_procedure_step_id, cast(_item.document, Text), _item.status_at,
 )  # fmt: skip
 #: written as the partial indexes have it, so that they are used
 _OPEN: ColumnElement[bool] = literal_column("worklist_item.open")
 
 
 @lru_cache(maxsize=1024)
-def _statement(shape: _Shape, statuses: int | None, continued: bool) -> Select[Any]:
-    """``statuses``: how many may be shown; None for hidden items too.  Parameters one by one, because a list of
-    them is written into the statement anew for each execution."""
+def _statement(shape: _Shape, statuses: tuple[int, int] | None, continued: bool) -> Select[Any]:
+    """``statuses``: how many are shown, and how many for a while; None for hidden items too.  Parameters one by one,
+    because a list of them is written into the statement anew for each execution."""
     conditions: list[ColumnElement[bool]] = []
     if statuses is not None:
-        shown = _item.status.in_([bindparam(f"status{n}", type_=String) for n in range(statuses)])
-        conditions += [_OPEN, _item.complete, shown]
+        conditions += [_OPEN, _item.complete, _shown(*statuses)]
     for number, (column, *operators) in enumerate(shape):
         conditions.append(_any(column, operators, number))
     if continued:
@@ -155,12 +162,24 @@ def _statement(shape: _Shape, statuses: int | None, continued: bool) -> Select[A
     return ordered.limit(bindparam("size"))
 
 
+def _shown(statuses: int, lingering: int) -> ColumnElement[bool]:
+    shown: ColumnElement[bool] = _item.status.in_([bindparam(f"status{n}", type_=String) for n in range(statuses)])
+    late = [
+        and_(
+            _item.status == bindparam(f"lingering{n}", type_=String),
+            _item.status_at >= bindparam(f"since{n}", type_=UtcDateTime),
+        )
+        for n in range(lingering)
+    ]
+    return or_(shown, *late) if late else shown
+
+
 def _any(column: str, operators: Sequence[str], number: int) -> ColumnElement[bool]:
     alternatives = []
     at = 0
     for operator in operators:
         take = _OPERATORS[operator]
-        count = 1 if operator in ("equal", "like") else 2
+        count = 1 if operator.startswith(("equal", "like")) else 2
         parameters = [bindparam(f"p{number}_{at + n}", type_=Text) for n in range(count)]
         at += count
         alternatives.append(_serves(parameters[0]) if column == STATION else take(_item[column], *parameters))
@@ -175,6 +194,8 @@ _Operator = Callable[..., ColumnElement[bool]]
 _OPERATORS: dict[str, _Operator] = {
     "equal": lambda column, value: column == value,
     "like": lambda column, pattern: column.like(pattern, escape="\\"),
+    "equal_caseless": lambda column, value: AsciiLower(column) == value,
+    "like_caseless": lambda column, pattern: AsciiLower(column).like(pattern, escape="\\"),
     "range": lambda column, first, following: and_(column >= first, column < following),
     "between": lambda column, first, last: column.between(first, last),
     "time": lambda column, first, last: func.substr(column, 9, 6).between(first, last),

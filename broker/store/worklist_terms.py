@@ -7,7 +7,8 @@ A term is exact (``exact``) or lets too much through; conditions that are not ex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from broker.domain.query import Condition, Equal, Groups, Like, Match, StartAt, StartTime
+from broker.domain.names import fold
+from broker.domain.query import Condition, Equal, Groups, Like, Match, Sounds, StartAt, StartTime
 
 #: one alternative: an operator and the number of parameters it takes
 Alternative = tuple[str, tuple[str, ...]]
@@ -67,7 +68,9 @@ def _term(condition: Condition, columns: Mapping[str, str], *, sqlite: bool) -> 
     if column is None or not isinstance(condition, Match):
         return None
     if column in _NAMES:
-        return _name_term(column, condition, sqlite=sqlite)
+        return _name_term(column, _loosened(condition) if condition.literal else condition, sqlite=sqlite)
+    if condition.caseless:
+        return _caseless_term(column, condition)
     alternatives: list[Alternative] = []
     for test in condition.tests:
         if isinstance(test, Equal):
@@ -79,8 +82,40 @@ def _term(condition: Condition, columns: Mapping[str, str], *, sqlite: bool) -> 
     return Term(column, tuple(alternatives), exact)
 
 
-def _name_term(column: str, condition: Match, *, sqlite: bool) -> Term:
-    """A name column holds the component groups joined by ``=``; a key without ``=`` may be any of them."""
+def _caseless_term(column: str, condition: Match) -> Term | None:
+    """Left to the evaluator: stations, which stand in a table of their own."""
+    if column == STATION:
+        return None
+    alternatives: list[Alternative] = []
+    for test in condition.tests:
+        if isinstance(test, Equal):
+            alternatives.append(("equal_caseless", (test.value,)))
+        elif isinstance(test, Like):
+            alternatives.append(("like_caseless", (_percent(test.pattern),)))
+    return Term(column, tuple(alternatives), exact=True)
+
+
+def _loosened(condition: Match) -> Match:
+    """For names that are compared as written: what the folded column lets through without losing any.  One written
+    character may be several folded ones, so ``?`` becomes ``*``; all else is left to the evaluator."""
+
+    def loose(test: Equal | Like) -> Like:
+        text = test.value if isinstance(test, Equal) else test.pattern
+        return Like("*".join(fold(part) for part in text.replace("?", "*").split("*")) if text else "*")
+
+    tests = tuple(
+        Groups(tuple(tuple(loose(t) for t in group) for group in test.groups)) if isinstance(test, Groups)
+        else loose(test) if isinstance(test, Equal | Like) else test
+        for test in condition.tests
+    )  # fmt: skip
+    return Match(condition.keyword, tests)
+
+
+def _name_term(column: str, condition: Match, *, sqlite: bool) -> Term | None:
+    """A name column holds the component groups joined by ``=``; a key without ``=`` may be any of them.  How a name
+    sounds is left to the evaluator."""
+    if any(isinstance(test, Sounds) for test in condition.tests):
+        return None
     alternatives: list[Alternative] = []
     exact = True
     for test in condition.tests:

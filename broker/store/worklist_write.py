@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, insert
+from sqlalchemy import Connection, bindparam, case, delete, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.domain.model import Order, Procedure, Step
@@ -23,7 +23,7 @@ def put(
         "requested_procedure_id": procedure.requested_procedure_id,
         "scheduled_procedure_step_id": step.scheduled_procedure_step_id,
         "study_instance_uid": procedure.study_instance_uid, "admission_id": item.admission_id,
-        "document": dict(item.document), "version": 1, "updated_at": at,
+        "document": dict(item.document), "version": 1, "updated_at": at, "status_at": at,
     }  # fmt: skip
     written = _UPSERT[connection.dialect.name].one(connection, values)
     if written.version > 1:
@@ -33,8 +33,10 @@ def put(
 
 
 def _upsert(statement: "sqlite.Insert | postgresql.Insert") -> Prepared:
-    kept = {c.name: statement.excluded[c.name] for c in worklist_item.columns if c.name not in ("step_id", "version")}
-    replaced = {**kept, "version": worklist_item.c.version + 1}
+    new, old = statement.excluded, worklist_item.c
+    kept = {c.name: new[c.name] for c in worklist_item.columns if c.name not in ("step_id", "version")}
+    status_at = case((old.status == new.status, old.status_at), else_=new.status_at)
+    replaced = {**kept, "version": old.version + 1, "status_at": status_at}
     upsert = statement.on_conflict_do_update(index_elements=["step_id"], set_=replaced)
     return Prepared(upsert.returning(worklist_item.c.version))
 

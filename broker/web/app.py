@@ -8,8 +8,9 @@ from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
 from broker.services.context import Context
+from broker.services.device_registry import DeviceDirectory
 from broker.services.examination import MessageDesk
-from broker.web import api, auth, device_pages, errors, exam_pages, health, messages, pages, workbench
+from broker.web import api, auth, device_api, device_pages, errors, exam_pages, health, messages, pages, workbench
 from broker.web.config import WebConfig
 from broker.web.guard import Guard
 from broker.web.live import Broadcaster
@@ -17,13 +18,17 @@ from broker.web.parts import Parts
 from broker.web.rendering import FOLDER, environment
 
 
-def create_app(config: WebConfig, context: Context, desk: MessageDesk | None = None) -> FastAPI:
+def create_app(
+    config: WebConfig, context: Context, desk: MessageDesk | None = None, devices: DeviceDirectory | None = None
+) -> FastAPI:
     """The application; its broadcaster runs between start-up and shutdown of the ASGI server.
 
-    Without a ``desk`` the pages for looking at messages say that this process has no intake.
+    Without a ``desk`` the pages for looking at messages say that this process has no intake.  ``devices`` is the
+    registry that the DICOM side decides by; without one, that of the database alone.
     """
     templates = environment(config, context)
-    parts = Parts(config, context, templates, Broadcaster(context, config.poll_seconds), desk)
+    broadcaster = Broadcaster(context, config.poll_seconds)
+    parts = Parts(config, context, templates, broadcaster, devices or DeviceDirectory(context), desk)
     failure = errors.failure(templates)
 
     @asynccontextmanager
@@ -41,7 +46,7 @@ def create_app(config: WebConfig, context: Context, desk: MessageDesk | None = N
     )  # fmt: skip
     app.state.parts = parts
     errors.install(app, failure)
-    for room in (pages, exam_pages, device_pages, messages, workbench, auth, api, health):
+    for room in (pages, exam_pages, device_pages, messages, workbench, auth, api, device_api, health):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     return app

@@ -85,6 +85,7 @@ def show_order(
     values: dict[str, Any] = {
         "record": record, "order": record.order, "request_key": request_key, "code_words": board.code_words,
         "history": timeline_words.lines(record, parts.config.segments), "step_start": _step_start,
+        "missing": record.missing,
         "protocol": _protocol,
     }  # fmt: skip
     template = "_order.html" if fragment else "order.html"

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from jinja2 import Environment
 
 from broker.services.context import Context
+from broker.services.device_registry import DeviceDirectory
 from broker.services.examination import MessageDesk
 from broker.web.config import WebConfig
 from broker.web.live import Broadcaster
@@ -21,6 +22,7 @@ class Parts:
     context: Context
     templates: Environment
     broadcaster: Broadcaster
+    devices: DeviceDirectory
     #: looks at messages; None where this process has no intake
     desk: MessageDesk | None = None
     rendered: Rendered = field(default_factory=Rendered)

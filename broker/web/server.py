@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from broker.services.context import Context
+from broker.services.device_registry import DeviceDirectory
 from broker.services.examination import MessageDesk
 from broker.web.app import create_app
 from broker.web.config import WebConfig
@@ -30,8 +31,11 @@ class _Embedded(uvicorn.Server):
 class WebServer:
     """Serves the pages.  ``start`` returns when browsers can connect; ``port`` is then the one bound."""
 
-    def __init__(self, config: WebConfig, context: Context, desk: MessageDesk | None = None) -> None:
-        self.app: FastAPI = create_app(config, context, desk)
+    def __init__(
+        self, config: WebConfig, context: Context, desk: MessageDesk | None = None,
+        devices: DeviceDirectory | None = None,
+    ) -> None:  # fmt: skip
+        self.app: FastAPI = create_app(config, context, desk, devices)
         self._config = config
         self._server: _Embedded | None = None
         self._task: asyncio.Task[None] | None = None

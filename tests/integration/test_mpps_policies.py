@@ -10,7 +10,8 @@ from broker.domain.performed_faults import DEFAULT_TOLERATED, Quirk
 from broker.domain.performing import PerformedPolicy
 from broker.domain.performing_reasons import Consequence
 from broker.domain.states import Reopening
-from broker.services import devices
+from broker.services import device_registry
+from broker.services.device_registry import DeviceDirectory
 from broker.store.database import Database
 from tests.integration.mpps_peer import Peer, new_context
 from tests.support.exams import SERIES, create, final, reason, reference
@@ -57,7 +58,7 @@ def test_a_quirk_is_let_pass_for_the_device_it_is_listed_for_and_shown_there(
     assert peer.create(values=created).status == 0
     if update is not None:
         assert peer.set(values=update).status == 0
-    page = devices.show(peer.context, "CT1")
+    page = device_registry.find(peer.context, DeviceDirectory(peer.context), "CT1")
     assert page is not None
     assert [(t.quirk, t.path, t.times) for t in page.tolerations] == [(quirk.value, path, 1)]
     strict = replace(peer, context=peer.context, calling_ae_title="CT2")
@@ -65,7 +66,7 @@ def test_a_quirk_is_let_pass_for_the_device_it_is_listed_for_and_shown_there(
     if update is not None:
         answers.append(strict.set("1.9.2", update).status)
     assert answers[-1] != 0
-    assert devices.show(peer.context, "CT2") is None
+    assert device_registry.find(peer.context, DeviceDirectory(peer.context), "CT2") is None
 
 
 @pytest.mark.parametrize("quirk", [Quirk.REPEATED_CREATE, Quirk.REPEATED_FINAL])
@@ -76,7 +77,7 @@ def test_repeats_are_let_pass_per_device_and_counted(new: New, quirk: Quirk) -> 
         assert peer.set().status == 0
     answers = {(peer.create() if quirk is Quirk.REPEATED_CREATE else peer.set()).status for _ in range(3)}
     assert answers == {0}
-    page = devices.show(peer.context, "CT1")
+    page = device_registry.find(peer.context, DeviceDirectory(peer.context), "CT1")
     assert page is not None
     assert [(t.quirk, t.times) for t in page.tolerations] == [(quirk.value, 3)]
 

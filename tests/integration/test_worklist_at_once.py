@@ -12,7 +12,7 @@ from broker.dicom.messages import Association, Request
 from broker.dicom.worklist import MODALITY_WORKLIST_FIND, WorklistConfig, WorklistHandler
 from broker.domain.attributes import SPS_SEQUENCE
 from broker.domain.devices import DeviceProfile, DeviceRegistry
-from broker.services import devices
+from broker.services import device_registry
 from broker.store.database import Database
 from broker.store.tables import worklist_item
 from tests.support.dicom import Provider, provider
@@ -83,10 +83,10 @@ def test_ready_answers_are_recorded_like_others(running: Provider) -> None:
 
     def recorded() -> bool:
         running.log.flush()
-        return len(devices.recent_queries(running.context, "CT9")) == 5
+        return len(device_registry.recent_queries(running.context, "CT9")) == 5
 
     until(recorded, 10, "five queries are recorded")
-    assert {(q.status, q.answers) for q in devices.recent_queries(running.context, "CT9")} == {(0, 2)}
+    assert {(q.status, q.answers) for q in device_registry.recent_queries(running.context, "CT9")} == {(0, 2)}
 
 
 def test_the_second_time_nothing_is_read(sqlite_url: str) -> None:

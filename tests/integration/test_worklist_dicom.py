@@ -11,8 +11,10 @@ from broker.dicom.datasets import TRANSFER_SYNTAXES
 from broker.dicom.plain import to_dataset
 from broker.domain.attributes import ROOT_LEVEL, SPS_SEQUENCE, STEP_LEVEL
 from broker.domain.devices import DeviceProfile
+from broker.domain.errors import Refusal
 from broker.domain.states import StepStatus
-from broker.services import devices
+from broker.services import device_registry
+from broker.services.device_registry import DeviceDirectory, Source
 from broker.store.tables import step_query, worklist_item
 from tests.support.dicom import Provider, provider
 from tests.support.wait import until
@@ -208,20 +210,20 @@ def test_queries_and_devices_are_recorded(running: Provider) -> None:
     for _ in range(2):
         scu.find(running.peer("CT9"), keys)
     running.log.flush()
-    until(lambda: len(devices.recent_queries(running.context, "CT9")) == 2)
-    query = devices.recent_queries(running.context, "CT9")[0]
+    until(lambda: len(device_registry.recent_queries(running.context, "CT9")) == 2)
+    query = device_registry.recent_queries(running.context, "CT9")[0]
     assert (query.status, query.answers, query.address) == (0, 1, "127.0.0.1")
     assert query.keys == {"PatientName": ["DOE*"], SPS_SEQUENCE: [{"Modality": ["CT"]}]}
     given = running.context.database.read(lambda c: c.execute(step_query.select()).all())
     assert [(row.step_id, row.calling_ae_title, row.times) for row in given] == [(key, "CT9", 2)]
-    (device,) = devices.listed(running.context)
-    assert (device.ae_title, device.known) == ("CT9", False)
+    device, _latin = device_registry.listed(running.context, running.directory)
+    assert (device.ae_title, device.source) == ("CT9", Source.KNOCKING)
 
 
 def test_a_cancelled_query_is_recorded_as_such(running: Provider) -> None:
     put(running, *[Item()] * 2000)
     scu.find(running.peer(), PATIENT_NAME, limit=3)
-    until(lambda: [q.status for q in devices.recent_queries(running.context, "CT1")] == [0xFE00])
+    until(lambda: [q.status for q in device_registry.recent_queries(running.context, "CT1")] == [0xFE00])
 
 
 def test_unknown_devices_are_refused_when_the_site_says_so(database_url: str) -> None:
@@ -231,10 +233,36 @@ def test_unknown_devices_are_refused_when_the_site_says_so(database_url: str) ->
             scu.echo(running.peer("CT_1"))
         assert rejected.value.codes == (1, 1, 3)
         running.log.flush()
-        known = {d.ae_title: d.known for d in until(lambda: devices.listed(running.context))}
-        assert known == {"CT1": True, "CT_1": False}
-        assert devices.accept(running.context, "CT_1")
-        assert not devices.accept(running.context, "CT_2")
+        listed = device_registry.listed(running.context, running.directory)
+        assert {d.ae_title: d.source for d in listed} == {"CT1": Source.SETTINGS, "CT_1": Source.KNOCKING}
+        assert listed[1].near == (("CT1", "differs in spaces, underscores or dashes"),)
+
+
+def test_an_accepted_device_is_served_at_once_and_by_what_was_set(database_url: str) -> None:
+    with provider(database_url, DeviceProfile("CT1"), accept_unknown=False) as running:
+        put(running, Item(), Item(step={"ScheduledStationAETitle": ["MR1"]}))
+        with pytest.raises(scu.Rejected):
+            scu.echo(running.peer("MR_1"))
+        device_registry.register(running.context, running.directory, "MR_1", {"stations": ["MR1"]}, by="nina.frei")
+        assert step_ids(scu.find(running.peer("MR_1"), PATIENT_NAME)) == ["SPS2"]
+        device_registry.register(running.context, running.directory, "MR_1", {"own_station": True})
+        assert scu.find(running.peer("MR_1"), PATIENT_NAME).items == ()
+        assert device_registry.unregister(running.context, running.directory, "MR_1")
+        with pytest.raises(scu.Rejected):
+            scu.echo(running.peer("MR_1"))
+
+
+def test_what_another_process_registers_counts_soon(database_url: str) -> None:
+    with provider(database_url, accept_unknown=False) as running:
+        other = DeviceDirectory(running.context)
+        device_registry.register(running.context, other, "US7")
+        until(lambda: running.directory.known("US7"))
+        assert scu.echo(running.peer("US7")).status == 0
+
+
+def test_devices_of_the_settings_are_changed_there(running: Provider) -> None:
+    with pytest.raises(Refusal, match="settings file"):
+        device_registry.register(running.context, running.directory, "LATIN")
 
 
 def test_a_database_that_is_away_is_told_and_nothing_breaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,10 +11,11 @@ from sqlalchemy import update
 from broker.domain.attributes import SPS_SEQUENCE
 from broker.domain.devices import DeviceProfile
 from broker.domain.matching import Candidate, Obstacle, matches
+from broker.domain.query import Manner
 from broker.domain.query_keys import query_of
 from broker.domain.site import Site
 from broker.domain.states import StepStatus
-from broker.services import worklist
+from broker.services import explaining, worklist
 from broker.services.context import Context
 from broker.services.worklist import ItemFilter
 from broker.store.database import Database
@@ -105,6 +106,9 @@ roots = st.fixed_dictionaries(
 )
 
 
+manners = st.builds(Manner, ignore_case=st.booleans(), exact_names=st.booleans(), fuzzy_names=st.booleans())
+
+
 def test_sql_and_evaluator_agree(context: Context) -> None:
     items = corpus()
     keys = context.database.write(lambda c: fill(c, items))
@@ -115,10 +119,10 @@ def test_sql_and_evaluator_agree(context: Context) -> None:
     hits = 0
 
     @settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
-    @given(roots, steps)
-    def agree(root: dict, step: dict) -> None:
+    @given(roots, steps, manners)
+    def agree(root: dict, step: dict, manner: Manner) -> None:
         nonlocal hits
-        query = query_of({**root, SPS_SEQUENCE: [step]})
+        query = query_of({**root, SPS_SEQUENCE: [step]}, manner=manner)
         found = [entry.step_key for entry in worklist.find(context, query)]
         expected = {key for key, candidate in candidates.items() if matches(query, candidate)}
         assert len(found) == len(set(found))
@@ -203,7 +207,7 @@ def test_explaining_names_what_removed_each_candidate(context: Context) -> None:
     items = [Item(), Item(step={"Modality": "MR"}), Item(status=StepStatus.CANCELED), Item(complete=False)]
     context.database.write(lambda c: fill(c, items))
     query = query_of({SPS_SEQUENCE: [{"Modality": "CT"}]})
-    verdicts = [e.verdict for e in worklist.explain(context, query, ItemFilter(name="DOE*"))]
+    verdicts = [e.verdict for e in explaining.explain(context, query, ItemFilter(name="DOE*"))]
     assert [v.obstacle if v else None for v in verdicts] == [
         None, Obstacle.KEY, Obstacle.STATUS, Obstacle.INCOMPLETE,
     ]  # fmt: skip

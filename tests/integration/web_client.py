@@ -8,6 +8,7 @@ import httpx
 
 from broker.services import people
 from broker.services.context import Context
+from broker.services.device_registry import DeviceDirectory
 from broker.services.examination import MessageDesk
 from broker.services.people import Role
 from broker.web.app import create_app
@@ -43,3 +44,14 @@ async def staff(context: Context, config: WebConfig | None = None) -> AsyncItera
     """A signed-in client and its CSRF token."""
     async with visitor(context, config) as client:
         yield client, await sign_in(client, context)
+
+
+@asynccontextmanager
+async def device_staff(
+    context: Context, directory: DeviceDirectory, role: Role = Role.OPERATOR
+) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
+    """A signed-in client of an application with this device registry, and its CSRF token."""
+    app = create_app(WebConfig(), context, devices=directory)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        yield client, await sign_in(client, context, role)

@@ -7,15 +7,17 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from broker.dicom.acceptor import Acceptor
+from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
 from broker.dicom.handlers import BrokerHandlers
 from broker.dicom.mpps import MppsHandler
 from broker.dicom.scu import Peer
 from broker.dicom.upper_layer import AcceptorConfig
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
-from broker.domain.devices import DeviceProfile, DeviceRegistry
+from broker.domain.devices import DeviceProfile
 from broker.domain.site import Site
 from broker.services.context import Context
+from broker.services.device_registry import DeviceDirectory
 from broker.services.devices import DeviceLog
 from broker.store.database import Database
 
@@ -30,6 +32,7 @@ class Provider:
     port: int
     log: DeviceLog
     acceptor: Acceptor
+    directory: DeviceDirectory
 
     def peer(self, calling_ae_title: str = "CT1", **more: object) -> Peer:
         """How to reach it as the device `calling_ae_title`."""
@@ -38,20 +41,28 @@ class Provider:
 
 @contextlib.contextmanager
 def provider(
-    url: str, *profiles: DeviceProfile, limit: int = 0, charset: str = "ISO_IR 192", accept_unknown: bool = True
+    url: str,
+    *profiles: DeviceProfile,
+    limit: int = 0,
+    charset: str = "ISO_IR 192",
+    accept_unknown: bool = True,
+    zone: str = "UTC",
 ) -> Iterator[Provider]:
     """An acceptor on a free port, on the migrated database at `url`."""
     database = Database(url)
-    context = Context(database, Site(zone=ZoneInfo("UTC")), lambda: NOW)
+    context = Context(database, Site(zone=ZoneInfo(zone)), lambda: NOW)
     log = DeviceLog(context)
-    registry = DeviceRegistry.of(profiles)
+    registry = DeviceDirectory(context, profiles)
+    registry.start()
     worklist = WorklistHandler(context, WorklistConfig(limit, charset), registry, log)
     policy = AssociationPolicy(registry, log, accept_unknown=accept_unknown)
-    acceptor = Acceptor(AcceptorConfig(port=0), BrokerHandlers(worklist, MppsHandler(context)), policy.admit)
+    config = AcceptorConfig(port=0, fuzzy_names=True, timezone_adjustment=True)
+    acceptor = Acceptor(config, BrokerHandlers(worklist, MppsHandler(context)), policy.admit, AssociationLog(log))
     acceptor.start()
     try:
-        yield Provider(context, acceptor.port, log, acceptor)
+        yield Provider(context, acceptor.port, log, acceptor, registry)
     finally:
         acceptor.stop()
         log.stop()
+        registry.stop()
         database.close()

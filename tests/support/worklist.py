@@ -36,6 +36,8 @@ class Item:
     step: Mapping[str, object] = field(default_factory=dict)
     status: StepStatus = StepStatus.SCHEDULED
     complete: bool = True
+    #: since when it has its status
+    status_at: datetime | None = None
 
 
 def document(item: Item, number: int) -> Attributes:
@@ -97,7 +99,7 @@ def _row(item: Item, number: int, step_key: int) -> dict[str, object]:
         "requested_procedure_id": text(whole, "RequestedProcedureID"),
         "scheduled_procedure_step_id": text(step, "ScheduledProcedureStepID"),
         "study_instance_uid": text(whole, "StudyInstanceUID"), "admission_id": text(whole, "AdmissionID"),
-        "document": whole, "version": 1, "updated_at": NOW,
+        "document": whole, "version": 1, "updated_at": NOW, "status_at": item.status_at,
     }  # fmt: skip
 
 

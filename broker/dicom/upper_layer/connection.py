@@ -218,7 +218,7 @@ class Connection(asyncio.Protocol):
             self._carry_out(self._machine.reject(admission))
 
     def _accept(self, request: AssociationRequest, proposal: Proposal, admission: Admission) -> None:
-        agreement = self._host.negotiator.agree(proposal, admission.server_response)
+        agreement = self._host.negotiator.agree(proposal, admission.server_response).limited(admission.max_pdu)
         association = association_of(request, agreement)
         outlet = Outlet(self._send, self._update)
         self._conversation = Conversation(association, agreement, self._host, outlet)

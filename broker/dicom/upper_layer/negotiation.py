@@ -6,7 +6,7 @@ one make of device repeat byte for byte, so proposals and agreements are kept by
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom.uid import UID
 from pynetdicom.pdu import A_ASSOCIATE_AC
@@ -67,6 +67,12 @@ class Agreement:
     max_pdu: int
     #: variable part of A-ASSOCIATE-AC
     encoded: bytes
+
+    def limited(self, max_pdu: int) -> "Agreement":
+        """With at most ``max_pdu`` bytes in what is sent, for peers that announce more than they take; 0: as it is."""
+        if not max_pdu or 0 < self.max_pdu <= max_pdu:
+            return self
+        return replace(self, max_pdu=max_pdu)
 
 
 def association_of(request: AssociationRequest, agreement: Agreement) -> Association:

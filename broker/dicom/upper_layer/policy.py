@@ -54,6 +54,8 @@ class Admission:
     reason: int = 0
     #: answer to a user identity that asked for one (PS3.7 Annex D.3.3.7.2); empty for user names
     server_response: bytes = field(default=b"", repr=False)
+    #: largest PDU to send to this peer, whatever it announces; 0 for what it announces
+    max_pdu: int = 0
 
     @staticmethod
     def reject(result: int, source: int, reason: int) -> "Admission":

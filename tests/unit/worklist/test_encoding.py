@@ -11,11 +11,12 @@ from pynetdicom.dsutils import decode as read_back
 from broker.dicom import datasets, identifiers
 from broker.dicom.charset import ASCII, Charset, charset, choices
 from broker.dicom.encoded_items import EncodedItems, Key
-from broker.dicom.encoding import ItemUnfitError, encoder, fitting
+from broker.dicom.encoding import encoder
 from broker.dicom.identifiers import ROOT_BY_TAG, whole
 from broker.dicom.plain import from_dataset
 from broker.dicom.texts import TextDecoder
 from broker.domain.attributes import SPS_SEQUENCE, SPS_SEQUENCE_TAG, STEP_LEVEL, TABLE, Level
+from broker.domain.fitting import ItemUnfitError, fitting
 from tests.support.worklist import pydicom_bytes
 
 EVERYTHING = whole({a.keyword: a for a in ROOT_BY_TAG.values()})
