@@ -52,12 +52,11 @@ app.command(rich_help_panel="Work")(explain.explain)
 app.add_typer(devices.app, name="devices", rich_help_panel="Work")
 app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
 app.add_typer(performed.app, name="performed", rich_help_panel="Work")
-app.add_typer(devices.app, name="devices", rich_help_panel="Work")
 app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
 app.add_typer(destinations.app, name="destinations", rich_help_panel="Work")
 app.add_typer(users.app, name="users", rich_help_panel="Work")
-app.command(rich_help_panel="Run")(conformance.conformance)
 app.add_typer(emulate.app, name="emulate", rich_help_panel="Peers")
+app.command(rich_help_panel="Documentation")(conformance.conformance)
 app.add_typer(docs.app, name="docs", rich_help_panel="Documentation")
 
 

@@ -121,7 +121,7 @@ def read_again(
 
 
 def _read_one(desk: Desk, key: int, by: str, *, dry_run: bool, yes: bool) -> bool:
-    """True unless the message was refused, now or in the rehearsal."""
+    """True unless the message was refused or held, now or in the rehearsal."""
     try:
         run, found = desk.replay(key, by, dry_run=True)
     except Refusal as refusal:
@@ -129,8 +129,8 @@ def _read_one(desk: Desk, key: int, by: str, *, dry_run: bool, yes: bool) -> boo
     typer.echo(f"message {key}: {_words(run)}")
     if found is not None and found.would is not None:
         print_rehearsal(found.would)
-    if dry_run or run.outcome == "refused":
-        return run.outcome != "refused"
+    if dry_run or run.outcome != "applied":
+        return run.outcome == "applied"
     if not yes and not typer.confirm("Apply it?"):
         typer.echo("left as it is")
         return True

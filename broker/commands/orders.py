@@ -55,14 +55,15 @@ def map_file(
         raise Failure(f"{error.filename} cannot be read: {error.strerror}") from None
     report = map_message(raw, chosen, site, zone=ZoneInfo(settings.site.timezone))
     _print(report)
-    if against_database:
-        _print_would(config, raw, mapping)
-    if report.errors:
+    refused = _print_would(config, raw, mapping) if against_database else bool(report.errors_if_new)
+    if report.errors or refused:
         raise Failure("this message would be refused")
+    if report.held:
+        raise Failure("this message would be held until the table of order control is mended")
 
 
-def _print_would(config: Path | None, raw: bytes, mapping: str) -> None:
-    """The items as devices would get them, and the database before and after."""
+def _print_would(config: Path | None, raw: bytes, mapping: str) -> bool:
+    """The items as devices would get them, and the database before and after; True when all of it would be refused."""
     with open_desk(config) as (_context, desk):
         found = desk.examine(Question(raw, mapping, described=False))
     for item in found.items:
@@ -77,6 +78,7 @@ def _print_would(config: Path | None, raw: bytes, mapping: str) -> None:
     if found.would is not None:
         typer.echo("\nin the database:")
         print_rehearsal(found.would)
+    return found.would is not None and found.would.refusal is not None
 
 
 def _print(report: MappingReport) -> None:
@@ -88,7 +90,10 @@ def _print(report: MappingReport) -> None:
             [(v.entity, v.keyword, one_line(v.value), v.source + (" (only if unknown)" if v.fills else ""))
              for v in change.values],
         )  # fmt: skip
-    for heading, lines in (("ignored", report.ignored), ("warnings", report.warnings), ("errors", report.errors)):
+    for heading, lines in (
+        ("ignored", report.ignored), ("warnings", report.warnings), ("errors", report.errors),
+        ("errors, unless the order is known already", report.errors_if_new), ("held", report.held),
+    ):  # fmt: skip
         if lines:
             typer.echo(f"\n{heading}:")
             for line in lines:

@@ -129,7 +129,7 @@ def _new_procedure(order: Order, wanted: ProcedureChange, index: int, context: _
     path, ledger = f"{index}/", context.ledger
     procedure_id = wanted.requested_procedure_id or _make_procedure_id(order, index + 1, context)
     for keyword, given in ((PROCEDURE_ID, wanted.requested_procedure_id), (STUDY_UID, wanted.study_instance_uid)):
-        ledger.state(path + keyword) if given else ledger.fill(path + keyword)
+        ledger.state(path + keyword, present=False) if given else ledger.fill(path + keyword)
     study_uid = wanted.study_instance_uid or _make_study_uid(order, procedure_id, context)
     if not identifiers.valid_uid(study_uid):
         raise Refusal(
@@ -194,7 +194,7 @@ def _change_steps(
         named = change.scheduled_procedure_step_id
         if index is None:
             own = f"{path}{len(steps)}/"
-            ledger.state(own + STEP_ID) if named else ledger.fill(own + STEP_ID)
+            ledger.state(own + STEP_ID, present=False) if named else ledger.fill(own + STEP_ID)
             step_id = named or _make_step_id(procedure, steps, context)
             attributes = merge_filled({}, change, own, ledger)
             steps.append(Step(step_id, StepStatus.SCHEDULED, StepStatus.SCHEDULED, attributes))

@@ -56,9 +56,9 @@ class Ledger:
         found = self.known.get(path, usual)
         return "" if found == DERIVED else found
 
-    def state(self, path: str, *, deleted: bool = False) -> None:
-        """Note that the change stated ``path``."""
-        moment = max(self.at, self._newest(path, present=not deleted))
+    def state(self, path: str, *, deleted: bool = False, present: bool = True) -> None:
+        """Note that the change stated ``path``; ``present``: a value was stored there before."""
+        moment = max(self.at, self._newest(path, present=present and not deleted))
         if not deleted and moment == self.known.get(""):
             self.known.pop(path, None)
         else:
@@ -72,7 +72,7 @@ class Ledger:
         """The identifier after the change: the one it names, unless a newer statement named another."""
         if not wanted or (wanted != stored and self.is_late(path, present=bool(stored))):
             return stored
-        self.state(path)
+        self.state(path, present=bool(stored))
         return wanted
 
     def merge(
@@ -91,7 +91,7 @@ class Ledger:
                 merged.pop(keyword, None)
             else:
                 merged[keyword] = value
-            self.state(path, deleted=value is None)
+            self.state(path, deleted=value is None, present=keyword in stored)
         return merged
 
     def fill_in(

@@ -132,7 +132,7 @@ class Desk:
         pairs = zip(translation.changes, translation.traces, strict=True)
         lines = mapping_lines([value for change, trace in pairs for value in values_of(change, trace)], rules)
         would: Rehearsal | None = None
-        if not translation.errors:
+        if not translation.errors and not translation.held:
             received = ReceivedMessage(sender.name, "", message.control_id, kind, question.raw, now)
             try:
                 would = rehearse(self._context, received, translation.changes)
@@ -142,7 +142,7 @@ class Desk:
             mapping.name, kind, sender.name, description, lines,
             tuple(item_view(item, lines) for item in would.items) if would else (), would,
             tuple(str(error) for error in translation.errors), (*message.warnings, *translation.warnings),
-            tuple(translation.ignored),
+            tuple(translation.ignored), held=tuple(str(error) for error in translation.held_errors),
         )  # fmt: skip
 
     def can_save(self) -> str:
@@ -186,10 +186,7 @@ class Desk:
         found: Examination | None = None
         if dry_run:
             found = self.examine(Question(entry.raw, sender=entry.sender, described=False))
-            why = "; ".join((*found.mapping_problems, *found.errors)) or (
-                found.would.refusal.text if found.would and found.would.refusal else ""
-            )
-            run = ReplayRun(self._context.clock(), by, journal_key, dry_run, "refused" if why else "applied", why)
+            run = ReplayRun(self._context.clock(), by, journal_key, dry_run, *_expected(found))
         else:
             key, outcome = self._handler.answer_again(entry, by)
             made = journal.load(self._context, key)
@@ -202,3 +199,15 @@ class Desk:
         """The procedure codes of live messages that the catalogue does not have."""
         catalogue = self._site.catalogue
         return unmapped.find(self._context, lambda code, scheme: bool(catalogue.find(code, scheme)))
+
+
+def _expected(found: Examination) -> tuple[str, str]:
+    """The outcome that reading the message for good would have now, and why."""
+    refused = "; ".join((*found.mapping_problems, *found.errors))
+    if refused:
+        return "refused", refused
+    if found.held:
+        return "held", "; ".join(found.held)
+    if found.would and found.would.refusal:
+        return "refused", found.would.refusal.text
+    return "applied", ""

@@ -3,12 +3,12 @@
 Owns: the report.  Must not: open the database.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
 from broker.domain.attributes import Value
-from broker.domain.model import Identifier, OrderChange
+from broker.domain.model import Identifier, OrderChange, OrderControl
 from broker.domain.requests import PatientMerge, PatientRename, PatientUnlink, ReportChange
 from broker.intake.environment import Environment
 from broker.intake.order_parts import Site
@@ -42,7 +42,11 @@ class MappedChange:
 
 @dataclass(slots=True)
 class MappingReport:
-    """The result of a dry run.  ``errors`` would refuse the message."""
+    """The result of a dry run.
+
+    ``errors`` would refuse the message, ``errors_if_new`` would do so unless its order is known, and ``held`` would
+    keep it until the table of order control is mended.
+    """
 
     message_type: str = ""
     sending_application: str = ""
@@ -52,6 +56,8 @@ class MappingReport:
     ignored: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    errors_if_new: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
 
 
 def map_message(
@@ -70,12 +76,21 @@ def map_message(
     except Hl7Error as error:
         report.errors.append(str(error))
         return report
-    report.errors += [str(error) for error in (*translation.errors, *translation.held_errors)]
+    report.errors += [str(error) for error in translation.errors]
+    report.errors_if_new += _errors_if_new(translation.changes)
+    report.held += [str(error) for error in translation.held_errors]
     report.warnings += translation.warnings
     report.ignored += translation.ignored
     for change, trace in zip(translation.changes, translation.traces, strict=True):
         report.changes.append(MappedChange(trace.where, trace.asked, tuple(values_of(change, trace))))
     return report
+
+
+def _errors_if_new(changes: Iterable[Change]) -> list[str]:
+    """Without a patient an order can only be one that is known already."""
+    placed = (c for c in changes if isinstance(c, OrderChange) and c.control is OrderControl.PLACE)
+    missing = (c.patient.where for c in placed if not c.patient.identifiers)
+    return [f"{where}: a value is required (PatientID)" for where in dict.fromkeys(missing)]
 
 
 def values_of(change: Change, trace: ChangeTrace) -> Iterator[MappedValue]:

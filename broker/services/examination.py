@@ -111,7 +111,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """The answer.  ``errors`` would refuse the message; ``mapping_problems`` say why the mapping cannot be used."""
+    """The answer.  ``errors`` would refuse the message, ``held`` would keep it until the order control table is mended;
+    ``mapping_problems`` say why the mapping cannot be used.
+    """
 
     mapping: str
     message_type: str = ""
@@ -124,6 +126,7 @@ class Examination:
     warnings: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     mapping_problems: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 class MessageDesk(Protocol):

@@ -64,7 +64,6 @@ REFUSED_MESSAGES = [
     pytest.param(UNKNOWN_EVENT, "AR", "201", "MSH-9", id="unknown event"),
     pytest.param(omi(0, PID="PID|||||TELLER^Zoë||19700131|F"), "AE", "101", "PID-3", id="no patient ID"),
     pytest.param(omi(0, PID=""), "AE", "101", "PID-3", id="no PID at all"),
-    pytest.param(omi(0, ORC="ORC|ZZ|PL0^HIS|FI0^RIS"), "AE", "103", "ORC-1", id="unknown order control"),
     pytest.param(CANCELS_NOTHING, "AE", "204", "ORC", id="cancels nothing"),
 ]  # fmt: skip
 
@@ -87,6 +86,16 @@ def test_a_message_that_cannot_be_used_is_refused_and_kept(
     assert (entry.outcome, entry.error_text != "") == ("refused", True)
     assert entry.error_code == error
     wait_for_log(broker, "refused", code, entry.error_text)
+
+
+def test_an_unknown_order_control_is_refused_and_held_for_a_replay(broker: BrokerProcess) -> None:
+    with MllpSender(broker.ports["intake"]) as sender:
+        answer = sender.exchange(omi(0, ORC="ORC|ZZ|PL0^HIS|FI0^RIS"))
+        assert sender.exchange(omi(next(_numbers))).code == "AA", "the connection goes on"
+    assert (answer.code, answer.field("ERR", 2), answer.field("ERR", 3).split("^")[0]) == ("AE", "ORC^1^1", "103")
+    entry = _entry_before_the_good_one(broker)
+    assert (entry.outcome, entry.error_code, entry.error_location) == ("held", "103", "ORC-1")
+    wait_for_log(broker, "held", entry.error_text)
 
 
 def _entry_before_the_good_one(broker: BrokerProcess) -> JournalEntry:

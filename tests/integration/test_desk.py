@@ -1,7 +1,6 @@
 """The desk against a real database: looking leaves nothing, reading again does what it said; the journal's search."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -29,6 +28,7 @@ from tests.unit.intake import cases
 NOW = datetime(2024, 7, 5, 6, 0, tzinfo=UTC)
 NEW = cases.message("orm_ihe_new")
 CHANGE = cases.message("orm_change")
+DISCONTINUE = cases.message("orm_discontinue")
 
 
 class Bench:
@@ -102,7 +102,7 @@ def test_what_was_shown_is_what_happens(bench):
 
 
 def test_a_refusal_is_shown_with_its_reason(bench):
-    found = look(bench, cases.message("orm_discontinue"))
+    found = look(bench, DISCONTINUE)
     assert found.would is not None
     assert found.would.refusal is not None
     assert "no order with this number" in found.would.refusal.text
@@ -169,10 +169,21 @@ def test_without_a_folder_nothing_is_saved_and_the_remedy_is_said(bench):
 def test_reading_again_is_recorded_and_has_its_effect(bench):
     first = bench.send(NEW)
     bench.send(CHANGE)
+    text = bench.desk.mapping_text("ihe-swf")
+    # with the mapping of now the number to call is another field
+    assert 'OrderCallbackPhoneNumber = { from = ["ORC-14"' in text
+    bench.desk.save_mapping("ihe-swf", text.replace('Number = { from = ["ORC-14"', 'Number = { from = ["PID-13"'))
     shown, found = bench.desk.replay(first, "nina", dry_run=True)
-    assert (shown.outcome, shown.dry_run, found.would.changes != ()) == ("applied", True, True)
+    changes = {(c.entity, v.keyword): v.after for c in found.would.changes for v in c.values}
+    assert (shown.outcome, shown.dry_run, changes) == (
+        "applied",
+        True,
+        {("order", "OrderCallbackPhoneNumber"): "031 555 12 12"},
+    )
     done, _ = bench.desk.replay(first, "nina", dry_run=False)
-    assert bench.item()["ScheduledProcedureStepSequence"][0]["ScheduledProcedureStepStartTime"] == "093000"
+    assert bench.item()["OrderCallbackPhoneNumber"] == "031 555 12 12"
+    # what a newer message said stands
+    assert bench.item()["ScheduledProcedureStepSequence"][0]["ScheduledProcedureStepStartTime"] == "110000"
     made = journal.load(bench.context, done.result_key or 0)
     assert made is not None
     assert (made.outcome, made.changes["replay_of"], made.changes["by"], made.raw) == ("applied", first, "nina", NEW)
@@ -181,11 +192,21 @@ def test_reading_again_is_recorded_and_has_its_effect(bench):
         bench.desk.replay(4711, "nina", dry_run=True)
 
 
-def test_a_refused_message_is_applied_once_the_cause_is_mended(bench):
+def test_a_held_message_is_applied_once_the_table_is_mended(bench):
     key = bench.send(CHANGE.replace(b"ORC|XO", b"ORC|ZZ"))
+    shown, found = bench.desk.replay(key, "nina", dry_run=True)
+    assert (shown.outcome, found.would) == ("held", None)
+    assert "not in the table of order control" in shown.text
+    text = bench.desk.mapping_text("ihe-swf")
+    bench.desk.save_mapping("ihe-swf", f'{text}\n[order_control]\n"ZZ *" = "change"\n')
+    for dry_run in (True, False):
+        assert bench.desk.replay(key, "nina", dry_run=dry_run)[0].outcome == "applied"
+
+
+def test_a_refused_message_is_applied_once_the_cause_is_mended(bench):
+    key = bench.send(DISCONTINUE)
     assert bench.desk.replay(key, "nina", dry_run=True)[0].outcome == "refused"
-    mapping = bench.mappings["ihe-swf"]
-    bench.mappings["ihe-swf"] = replace(mapping, order_control={**mapping.order_control, ("ZZ", ""): "change"})
+    bench.send(NEW)
     assert bench.desk.replay(key, "nina", dry_run=False)[0].outcome == "applied"
 
 

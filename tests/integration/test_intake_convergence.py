@@ -70,6 +70,7 @@ def in_order(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[b
 @given(order=st.permutations(range(len(_MESSAGES))), canceled=st.booleans())
 @example(order=[2, 1, 0, 3, 6, 7, 5, 4, 8], canceled=False)
 @example(order=[8, 7, 6, 5, 4, 3, 2, 1, 0], canceled=True)
+@example(order=[3, 1, 2, 0, 4, 5, 6, 7, 8], canceled=False)
 def test_messages_of_an_order_converge(template, in_order, tmp_path_factory, order, canceled):
     permuted = [_MESSAGES[i] for i in order] + [_CANCEL] * canceled
     url = databases.sqlite_copy(template, tmp_path_factory.mktemp("feed"))

@@ -335,7 +335,7 @@ def test_foreign_message_is_answered(sqlite_url, path):
         context = Context(database, Site(zone=ZoneInfo("Europe/Zurich")), lambda: NOW)
         raw = path.read_bytes()
         if path.name.startswith("mesa_sched_101.190"):  # it cancels what another file places
-            send(context, raw.replace(b"|CA|", b"|NW|").replace(b"101190", b"0"))
+            send(context, raw.replace(b"ORC|CA|", b"ORC|NW|").replace(b"||CA|", b"||SC|").replace(b"101190", b"0"))
         answer = answer_of(context, raw)
         entry = journal.find(context, JournalFilter())[0]
         assert answer is not None

@@ -22,7 +22,7 @@ from tests.integration.web_client import sign_in, visitor
 from tests.unit.intake import cases
 
 NEW = cases.message("orm_ihe_new")
-REFUSED = cases.message("orm_change").replace(b"ORC|XO", b"ORC|ZZ")
+HELD = cases.message("orm_change").replace(b"ORC|XO", b"ORC|ZZ")
 EDITED = 'extends = "ihe-swf"\n[attributes]\nPatientName = { from = ["PID-9"], as = "patient_name" }\n'
 
 
@@ -40,7 +40,7 @@ def desk(context: Context, tmp_path: Path) -> Iterator[Desk]:
     folder.mkdir()
     handler = MessageHandler(HandlerConfig(), context, mappings, cases.usual_site())
     made = Desk(DeskConfig(Senders(), (folder,), folder), context, mappings, cases.usual_site(), handler)
-    for raw in (NEW, REFUSED):
+    for raw in (NEW, HELD):
         handler.answer(raw, "10.0.0.1:4711")
     yield made
     made.close()
@@ -56,9 +56,10 @@ async def test_the_journal_lists_and_filters(client):
     browser, _ = client
     page = (await browser.get("/messages")).text
     assert page.index("CASE0004") < page.index("CASE0001")
-    page = (await browser.get("/messages?outcome=refused")).text
-    assert "CASE0004" in page
-    assert "CASE0001" not in page
+    for outcome, shown, hidden in (("held", "CASE0004", "CASE0001"), ("applied", "CASE0001", "CASE0004")):
+        page = (await browser.get(f"/messages?outcome={outcome}")).text
+        assert shown in page
+        assert hidden not in page
     assert "No message fits" in (await browser.get("/messages?sender=nobody")).text
 
 
@@ -88,7 +89,7 @@ async def test_reading_again_leads_to_the_new_entry(client, context):
     page = (await browser.get("/messages/3")).text
     assert 'from <a href="/messages/1">message 1</a>' in page
     assert "nina.frei" in (await browser.get("/messages/1")).text
-    assert [e.outcome for e in journal.find(context, JournalFilter())] == ["applied", "refused", "applied"]
+    assert [e.outcome for e in journal.find(context, JournalFilter())] == ["applied", "held", "applied"]
     assert (await browser.post("/messages/1/replay")).status_code == 403
 
 
@@ -174,3 +175,10 @@ async def test_unreadable_text_is_explained(client):
     page = (await browser.post("/workbench", data=form(token, "hello"))).text
     assert "a message begins with MSH" in page
     assert (await browser.post("/workbench", data=form(token, ""))).status_code == 200
+
+
+async def test_the_workbench_says_that_a_message_would_be_held(client):
+    browser, token = client
+    page = (await browser.post("/workbench", data=form(token, HELD))).text
+    assert "would be held until the table of order control is mended" in page
+    assert "ORC-1" in page

@@ -99,6 +99,13 @@ def test_a_dry_run_of_a_message_that_would_be_refused_fails(
     assert "would be refused" in text
 
 
+def test_a_dry_run_tells_held_from_refused(command: Command, empty: Path, tmp_path: Path) -> None:
+    text = command("orders", "map", write(tmp_path, "order.hl7", omi(8, ORC="ORC|ZZ|PL8^HIS|FI8^RIS")), code=1)
+    assert "not in the table of order control" in text
+    assert "would be held" in text
+    assert "would be refused" not in text
+
+
 def test_a_dry_run_with_a_mapping_that_is_not_there(command: Command, empty: Path, tmp_path: Path) -> None:
     file = write(tmp_path, "order.hl7", omi(1))
     assert "no mapping 'nonsense'" in command("orders", "map", file, "--mapping", "nonsense", code=1)

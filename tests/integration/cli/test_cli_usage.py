@@ -11,14 +11,30 @@ from tests.support.process import BROKER, ROOT
 
 GROUPS = {
     "Run": ("serve", "demo", "check", "db"),
-    "Work": ("orders", "messages", "catalogue", "worklist", "mpps", "notifications", "users"),
+    "Work": (
+        "explain",
+        "orders",
+        "messages",
+        "catalogue",
+        "worklist",
+        "devices",
+        "mpps",
+        "performed",
+        "notifications",
+        "destinations",
+        "users",
+    ),
     "Peers": ("emulate",),
-    "Documentation": ("docs",),
+    "Documentation": ("conformance", "docs"),
 }
 COMMANDS = [
     "serve", "demo", "check", "db upgrade", "db backup", "db stats", "orders send", "orders map", "messages list",
     "messages show", "messages diff", "messages replay", "catalogue check", "catalogue export", "catalogue import",
-    "catalogue unmapped", "worklist list", "worklist query", "mpps start", "mpps complete", "mpps discontinue",
+    "catalogue unmapped", "worklist list", "worklist query", "explain", "devices list", "devices show",
+    "devices accept", "devices forget", "devices test", "performed list", "performed show", "performed link",
+    "performed unlink", "performed create-order", "performed set-aside", "performed correct", "performed withdraw",
+    "performed export", "destinations list", "destinations pause", "destinations drain", "destinations resume",
+    "mpps start", "mpps complete", "mpps discontinue",
     "mpps show", "notifications list", "notifications retry", "notifications park", "notifications skip", "users link",
     "users list", "emulate ris", "emulate modality",
 ]  # fmt: skip
@@ -26,6 +42,7 @@ COMMANDS = [
 
 def test_help_shows_the_commands_by_group(command: Command) -> None:
     lines = command("--help").splitlines()
+    assert [line.removesuffix(":") for line in lines if line in {f"{heading}:" for heading in GROUPS}] == [*GROUPS]
     for heading, names in GROUPS.items():
         section = lines[lines.index(f"{heading}:") + 1 :]
         section = section[: section.index("")] if "" in section else section
