@@ -83,5 +83,5 @@ def test_a_port_in_use_and_a_destination_that_is_away_are_warnings(
         file = write(tmp_path, f"[web]\nport = {port}\n{there}{away}")
         text = command("check", "--config", file)
     assert re.search(rf"^warning +web\.port +127\.0\.0\.1:{port}: Address already in use", text, re.MULTILINE)
-    assert re.search(rf"^ok +destination +there, 127\.0\.0\.1:{port} answers$", text, re.MULTILINE)
+    assert re.search(rf"^ok +destination +there, hl7, 127\.0\.0\.1:{port} answers$", text, re.MULTILINE)
     assert re.search(r"^warning +destination +away, ", text, re.MULTILINE)
