@@ -8,6 +8,7 @@ What is missing is an empty element, not an error: `segment.field(99).component(
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from enum import Enum
 
 from hl7.escapes import Escapes
@@ -26,7 +27,7 @@ class Presence(Enum):
     VALUE = "value"
 
 
-class Element:
+class Element(ABC):
     """What Field, Repetition and Component share. `raw` is the text as sent, still escaped."""
 
     __slots__ = ("_escapes", "raw")
@@ -54,9 +55,9 @@ class Element:
         """Everything below this element with its separators kept as text, for senders that do not escape."""
         return leaf_text(self.raw, self._escapes)
 
+    @abstractmethod
     def part(self, number: int) -> str:
         """The text of the part with that number: component of a field, subcomponent of a component."""
-        raise NotImplementedError
 
 
 class Component(Element):
