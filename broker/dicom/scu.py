@@ -17,8 +17,9 @@ from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
-from broker.dicom import datasets, library
+from broker.dicom import datasets, library, reactor_gate
 from broker.dicom.plain import Plain, from_dataset, to_dataset
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -291,28 +292,40 @@ def _associate(peer: Peer, services: Sequence[str], commands: list[Dataset]) -> 
     offers += [[uid for uid in peer.transfer_syntaxes if uid != peer.preferred_syntax]]
     contexts = [build_context(uid, syntaxes) for uid in services for syntaxes in offers if syntaxes]
 
+    refusals: list[A_ASSOCIATE_RJ] = []
+
     def keep(event: evt.Event) -> None:
         commands[:] = [event.message.command_set]
 
+    def keep_refusal(event: evt.Event) -> None:
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            refusals.append(event.pdu)
+
     association = ae.associate(
         peer.host, peer.port, contexts, ae_title=peer.called_ae_title,
-        evt_handlers=[(evt.EVT_CONN_OPEN, _without_delay), (evt.EVT_DIMSE_RECV, keep)],
+        evt_handlers=[
+            (evt.EVT_CONN_OPEN, _without_delay), (evt.EVT_DIMSE_RECV, keep), (evt.EVT_PDU_RECV, keep_refusal)
+        ],
         tls_args=(peer.ssl_context, peer.server_hostname or peer.host) if peer.ssl_context else None,
     )  # fmt: skip
     if association.is_established:
+        reactor_gate.guard(association)
         return association
-    raise _refusal(association, f"{peer.called_ae_title} at {peer.host}:{peer.port}")
+    where = f"{peer.called_ae_title} at {peer.host}:{peer.port}"
+    # Not asked of the association: a refusal that comes before its caller looks at the connection is lost on it.
+    if refusals:
+        raise _rejected(refusals[0])
+    if association.acceptor.primitive is None:
+        raise NotReachable(f"{where} cannot be reached, or does not speak DICOM")
+    raise NotOffered(f"{where} accepts none of the services asked for")
 
 
-def _refusal(association: Association, where: str) -> ScuError:
-    """Why there is no association: the provider's answer tells, if there was one."""
-    primitive = association.acceptor.primitive
-    if primitive is None:
-        return NotReachable(f"{where} cannot be reached, or does not speak DICOM")
-    if association.is_rejected:
-        codes = (primitive.result or 0, primitive.result_source or 0, primitive.diagnostic or 0)
-        return Rejected(*codes, str(primitive.reason_str))
-    return NotOffered(f"{where} accepts none of the services asked for")
+def _rejected(pdu: A_ASSOCIATE_RJ) -> Rejected:
+    try:
+        text = pdu.reason_str
+    except ValueError:
+        text = "a reason the standard does not have"
+    return Rejected(pdu.result or 0, pdu.source or 0, pdu.reason_diagnostic or 0, text)
 
 
 def _without_delay(event: evt.Event) -> None:

@@ -8,7 +8,7 @@ from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.sop_class import ModalityWorklistInformationFind  # type: ignore[attr-defined]
 
-from broker.dicom import scu
+from broker.dicom import reactor_gate, scu
 from broker.dicom.plain import from_dataset, to_dataset
 from broker.domain.attributes import SPS_SEQUENCE
 from broker.domain.devices import DeviceProfile
@@ -142,6 +142,7 @@ def extended(
     item.service_class_application_information = information
     association = ae.associate("127.0.0.1", running.port, ae_title="BROKER", ext_neg=[item])
     assert association.is_established
+    reactor_gate.guard(association)
     answers = association.send_c_find(to_dataset(keys), ModalityWorklistInformationFind)
     items = [from_dataset(identifier) for _, identifier in answers if identifier is not None]
     granted = association.acceptor.sop_class_extended.get(ModalityWorklistInformationFind)

@@ -24,6 +24,7 @@ from pynetdicom.pdu_primitives import (
     UserIdentityNegotiation,
 )
 
+from broker.dicom import reactor_gate
 from broker.dicom.messages import Request, Response
 from broker.dicom.upper_layer.config import SUPPORTED
 from tests.integration.upper_layer.acceptor import Acceptor, Peer, Script, running
@@ -70,6 +71,7 @@ def associated(
     requestor = AE("PYNET")
     requestor.add_requested_context(sop_class, syntaxes)
     association = requestor.associate("127.0.0.1", acceptor.port, ae_title="BROKER", ext_neg=items)
+    reactor_gate.guard(association)
     try:
         yield association
     finally:
