@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from broker import parts
+from broker.dicom.subscribers import Subscribers
 from broker.jobs import Jobs
 from broker.services.context import Context
 from broker.services.devices import DeviceLog
@@ -37,7 +38,9 @@ class Broker:
         """Start every part.  Raises OSError when a port cannot be bound; what had started is stopped again."""
         async with AsyncExitStack() as stack:
             stack.callback(self.context.database.close)
-            delivery = parts.make_delivery(self.settings, self.context)
+            subscribers = Subscribers()
+            delivery = parts.make_delivery(self.settings, self.context, subscribers)
+            subscribers.on_join(delivery.wake)
             delivery.start()
             stack.push_async_callback(asyncio.to_thread, delivery.stop)
             jobs = Jobs(parts.job_config(self.settings), self.context, delivery.wake)
@@ -55,7 +58,8 @@ class Broker:
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port
-            for name, acceptor in parts.make_acceptors(self.settings, self.context, devices, directory).items():
+            acceptors = parts.make_acceptors(self.settings, self.context, devices, directory, subscribers)
+            for name, acceptor in acceptors.items():
                 await acceptor.start()
                 stack.push_async_callback(acceptor.stop, 5.0)
                 self.ports[name] = acceptor.port

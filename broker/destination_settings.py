@@ -21,6 +21,7 @@ AnyEvent = Literal[
     "exam_discontinued",
     "exam_unmatched",
 ]  # fmt: skip
+ExamEvent = Literal["exam_started", "exam_updated", "exam_completed", "exam_discontinued"]
 Port = Annotated[int, Field(ge=1, le=65535)]
 _ORDER_LIFE: tuple[OrderEvent, ...] = ("started", "completed", "discontinued", "returned", "corrected")
 
@@ -79,6 +80,25 @@ class MppsDestination(_Destination, _Tls):
     not_from: tuple[AeTitle, ...] = ()
 
 
+class MppsEventDestination(_Destination, _Tls):
+    """Events of performed steps (MPPS Notification), to a receiver that is called or one that keeps a line open."""
+
+    kind: Literal["mpps_event"]
+    ae_title: AeTitle
+    host: str = ""
+    port: int = Field(0, ge=0, le=65535)
+    calling_ae_title: str = ""
+    events: tuple[ExamEvent, ...] = ("exam_started", "exam_updated", "exam_completed", "exam_discontinued")
+
+    @model_validator(mode="after")
+    def _called_or_not(self) -> "MppsEventDestination":
+        if bool(self.host) != bool(self.port):
+            raise ValueError("host and port belong together; leave both out for a device that connects by itself")
+        if not self.host and ({"calling_ae_title", "tls"} & self.model_fields_set):
+            raise ValueError("calling_ae_title and tls are for receivers that are called: they need host and port")
+        return self
+
+
 class WebhookDestination(_Destination):
     """Signed JSON over HTTPS."""
 
@@ -131,8 +151,10 @@ class FileDestination(_Destination):
 
 
 DestinationSettings = Annotated[
-    Hl7Destination | MppsDestination | WebhookDestination | FileDestination, Field(discriminator="kind")
+    Hl7Destination | MppsDestination | MppsEventDestination | WebhookDestination | FileDestination,
+    Field(discriminator="kind"),
 ]
 KINDS: dict[str, type[Any]] = {
-    "hl7": Hl7Destination, "mpps": MppsDestination, "webhook": WebhookDestination, "file": FileDestination,
+    "hl7": Hl7Destination, "mpps": MppsDestination, "mpps_event": MppsEventDestination, "webhook": WebhookDestination,
+    "file": FileDestination,
 }  # fmt: skip

@@ -16,6 +16,7 @@ from broker.delivery.hl7_message import Profile
 from broker.delivery.hl7_template_file import DEFAULT_TEMPLATE, TemplateError, load_template
 from broker.delivery.http import Target
 from broker.delivery.mpps import MppsDestination, MppsDestinationConfig, StoredRequests
+from broker.delivery.mpps_event import DialledLine, KeptLine, MppsEventDestination, NobodyPresent, Present
 from broker.delivery.signature import SecretError, SecretSource
 from broker.delivery.tls import TlsFiles, client_context
 from broker.delivery.webhook import WebhookConfig, WebhookDestination
@@ -23,6 +24,7 @@ from broker.destination_settings import DestinationSettings
 from broker.destination_settings import FileDestination as FileSettings
 from broker.destination_settings import Hl7Destination as Hl7Settings
 from broker.destination_settings import MppsDestination as MppsSettings
+from broker.destination_settings import MppsEventDestination as MppsEventSettings
 from broker.destination_settings import WebhookDestination as WebhookSettings
 from broker.dicom import scu
 from broker.services import forwarding
@@ -69,13 +71,20 @@ def _templates(destination: DestinationSettings) -> list[str]:
     return []
 
 
-def make_destination(settings: Settings, destination: DestinationSettings, context: Context) -> Destination:
-    """One receiver of notifications.  Raises TemplateError or OSError for what ``problems`` tells."""
+def make_destination(
+    settings: Settings, destination: DestinationSettings, context: Context, present: Present | None = None
+) -> Destination:
+    """One receiver of notifications; ``present`` are the devices connected now, for those that are not called.
+
+    Raises TemplateError or OSError for what ``problems`` tells.
+    """
     match destination:
         case Hl7Settings():
             return _hl7(settings, destination, context)
         case MppsSettings():
             return _mpps(settings, destination, context)
+        case MppsEventSettings():
+            return _mpps_event(settings, destination, present or NobodyPresent())
         case WebhookSettings():
             return _webhook(settings, destination)
         case FileSettings():
@@ -92,7 +101,7 @@ def retry_plan(settings: Settings, destination: DestinationSettings | None = Non
 
 def make_tls(destination: DestinationSettings) -> ssl.SSLContext | None:
     """The TLS context of a destination, None without TLS.  Raises OSError when a file is no good."""
-    if isinstance(destination, Hl7Settings | MppsSettings) and destination.tls:
+    if isinstance(destination, Hl7Settings | MppsSettings | MppsEventSettings) and destination.tls:
         return client_context(TlsFiles(destination.tls_ca, destination.tls_certificate, destination.tls_key))
     if isinstance(destination, WebhookSettings) and destination.url.startswith("https:"):
         return client_context(TlsFiles(destination.tls_ca))
@@ -118,13 +127,24 @@ def _hl7(settings: Settings, destination: Hl7Settings, context: Context) -> Dest
 
 
 def _mpps(settings: Settings, destination: MppsSettings, context: Context) -> Destination:
+    config = MppsDestinationConfig(destination.name, _peer(settings, destination))
+    return MppsDestination(config, StoredRequests.of(context))
+
+
+def _mpps_event(settings: Settings, destination: MppsEventSettings, present: Present) -> Destination:
+    if destination.host:
+        return MppsEventDestination(destination.name, DialledLine(_peer(settings, destination)))
+    line = KeptLine(present, destination.ae_title, settings.delivery.answer_timeout)
+    return MppsEventDestination(destination.name, line)
+
+
+def _peer(settings: Settings, destination: MppsSettings | MppsEventSettings) -> scu.Peer:
     delivery = settings.delivery
-    peer = scu.Peer(
+    return scu.Peer(
         destination.host, destination.port, destination.ae_title,
         destination.calling_ae_title or settings.dicom.ae_title, delivery.connect_timeout, delivery.answer_timeout,
         ssl_context=make_tls(destination), server_hostname=destination.tls_hostname,
     )  # fmt: skip
-    return MppsDestination(MppsDestinationConfig(destination.name, peer), StoredRequests.of(context))
 
 
 def _webhook(settings: Settings, destination: WebhookSettings) -> Destination:

@@ -18,6 +18,7 @@ from broker.dicom.association_policy import AssociationPolicy
 from broker.dicom.device_checks import DeviceCheck, DeviceChecks, certificate, network
 from broker.dicom.handlers import BrokerHandlers
 from broker.dicom.mpps import MppsHandler
+from broker.dicom.subscribers import Subscribers
 from broker.dicom.tls import TlsConfig, server_context
 from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
@@ -147,10 +148,10 @@ def _intake_tls(settings: Settings) -> ssl.SSLContext | None:
     )
 
 
-def make_delivery(settings: Settings, context: Context) -> DeliverySender:
+def make_delivery(settings: Settings, context: Context, subscribers: Subscribers) -> DeliverySender:
     """The senders of all destinations.  Raises TemplateError or OSError."""
     owner = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
-    destinations = [make_destination(settings, d, context) for d in settings.destinations]
+    destinations = [make_destination(settings, d, context, subscribers) for d in settings.destinations]
     config = SenderConfig(
         owner, retry_plan(settings), retries={d.name: retry_plan(settings, d) for d in settings.destinations},
         rates={d.name: d.rate for d in settings.destinations if d.rate},
@@ -196,7 +197,7 @@ def tls_config(settings: Settings) -> TlsConfig | None:
 
 
 def make_acceptors(
-    settings: Settings, context: Context, log: DeviceLog, registry: DeviceDirectory
+    settings: Settings, context: Context, log: DeviceLog, registry: DeviceDirectory, subscribers: Subscribers
 ) -> dict[str, UpperLayerServer]:
     """The DICOM acceptors, plain and (when set) TLS, with worklist and MPPS behind them.  Raises TlsError."""
     dicom = settings.dicom
@@ -214,7 +215,7 @@ def make_acceptors(
     checks = make_checks(settings)
     policy = AssociationPolicy(registry, log, accept_unknown=dicom.unknown != "refuse", checks=checks)
     handlers, observer = BrokerHandlers(worklist, MppsHandler(context)), AssociationLog(log, checks)
-    return {name: UpperLayerServer(c, handlers, policy.admit, observer) for name, c in configs.items()}
+    return {name: UpperLayerServer(c, handlers, policy.admit, observer, subscribers) for name, c in configs.items()}
 
 
 def readable_segments(raw: bytes) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from broker.clock import now
-from broker.destination_settings import DestinationSettings, Hl7Destination, MppsDestination
+from broker.destination_settings import DestinationSettings, Hl7Destination, MppsDestination, MppsEventDestination
 from broker.domain.model import FactKind
 from broker.domain.notifications import DestinationRule, Forwards
 from broker.domain.performing import PerformedPolicy
@@ -50,6 +50,9 @@ def make_rule(destination: DestinationSettings) -> DestinationRule:
     if isinstance(destination, MppsDestination):
         not_from = frozenset({destination.ae_title, *destination.not_from})
         return DestinationRule(**common, events=frozenset(), forwards=Forwards.PERFORMED, not_from=not_from)
+    if isinstance(destination, MppsEventDestination):
+        kinds = frozenset(EVENTS[event] for event in destination.events)
+        return DestinationRule(**common, events=frozenset(), forwards=Forwards.EVENTS, kinds=kinds)
     if isinstance(destination, Hl7Destination) and destination.profile == "raw":
         return DestinationRule(**common, events=frozenset(), forwards=Forwards.MESSAGES)
     events = frozenset(EVENTS[event] for event in destination.events)

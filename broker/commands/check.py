@@ -10,7 +10,13 @@ import typer
 
 from broker import parts
 from broker.commands.common import ConfigOption
-from broker.destination_settings import DestinationSettings, Hl7Destination, MppsDestination, WebhookDestination
+from broker.destination_settings import (
+    DestinationSettings,
+    Hl7Destination,
+    MppsDestination,
+    MppsEventDestination,
+    WebhookDestination,
+)
 from broker.destinations import problems
 from broker.dicom.tls import TlsError, server_context
 from broker.domain.errors import Unavailable
@@ -194,6 +200,8 @@ def _reach(destination: DestinationSettings) -> Finding:
 
 def _address(destination: DestinationSettings) -> tuple[str, int] | None:
     if isinstance(destination, Hl7Destination | MppsDestination):
+        return destination.host, destination.port
+    if isinstance(destination, MppsEventDestination) and destination.host:
         return destination.host, destination.port
     if isinstance(destination, WebhookDestination):
         parts = urlsplit(destination.url)

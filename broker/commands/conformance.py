@@ -17,6 +17,8 @@ _SOP_CLASSES = {
     "1.2.840.10008.5.1.4.31": "Modality Worklist Information Model - FIND",
     "1.2.840.10008.3.1.2.3.3": "Modality Performed Procedure Step",
     "1.2.840.10008.3.1.2.3.4": "Modality Performed Procedure Step Retrieve",
+    "1.2.840.10008.3.1.2.3.5": "Modality Performed Procedure Step Notification",
+    "1.2.840.10008.5.1.4.33": "Instance Availability Notification",
 }
 _SYNTAXES = {
     "1.2.840.10008.1.2.1": "Explicit VR Little Endian",
@@ -87,8 +89,10 @@ def _words(status: FindStatus) -> str:
 
 def _sop_classes() -> Iterator[tuple[str, ...]]:
     for sop_class in SUPPORTED:
-        operations = ", ".join(sorted(o.name.replace("_", "-") for o in sop_class.operations))
-        yield _SOP_CLASSES[sop_class.uid], sop_class.uid, "SCP", operations
+        operations = sorted(o.name.replace("_", "-") for o in sop_class.operations)
+        if sop_class.has_events:
+            operations.append("N-EVENT-REPORT (sent)")
+        yield _SOP_CLASSES[sop_class.uid], sop_class.uid, "SCP", ", ".join(operations)
 
 
 def _keys() -> Iterator[tuple[str, ...]]:

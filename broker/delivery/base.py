@@ -6,7 +6,7 @@ sender, the outbox and the pages stay as they are.
 
 import random
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from broker.domain.notifications import Notification, Outcome
 
@@ -37,6 +37,15 @@ class Destination(Protocol):
 
     def interrupt(self) -> None:
         """Called from another thread when the sender must end now: a running ``deliver`` returns soon."""
+
+
+@runtime_checkable
+class WaitsForReceiver(Protocol):
+    """A destination whose receiver may have to connect by itself: until it has, its entries wait without an attempt."""
+
+    @property
+    def receiver_is_there(self) -> bool:
+        """Whether a delivery has anybody to go to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from broker.delivery.base import Destination, RetryPlan
+from broker.delivery.base import Destination, RetryPlan, WaitsForReceiver
 from broker.delivery.pacing import Breaker, Pace
 from broker.domain.errors import Unavailable
 from broker.domain.notifications import Notification, Outcome, Verdict
@@ -135,7 +135,7 @@ class Worker:
 
     def _round(self) -> bool:
         """Deliver one batch; True when there may be more right now."""
-        if not self._breaker.allows():
+        if not self._breaker.allows() or not self._receiver_is_there():
             return False
         most = 1 if self._breaker.failures or self._pace.limited else self._config.batch
         if self._stopping.wait(self._pace.delay()):
@@ -148,6 +148,9 @@ class Worker:
                 break
             self._deliver(entry)
         return bool(entries)
+
+    def _receiver_is_there(self) -> bool:
+        return not isinstance(self._destination, WaitsForReceiver) or self._destination.receiver_is_there
 
     def _release(self, entries: list[Notification] | None) -> None:
         self._persist(lambda: delivering.release(self._context, self._claimant, entries))

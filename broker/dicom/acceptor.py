@@ -10,6 +10,7 @@ from types import TracebackType
 from broker.dicom.messages import Handlers
 from broker.dicom.upper_layer import AcceptorConfig, Observer, UpperLayerServer
 from broker.dicom.upper_layer.host import Admit
+from broker.dicom.upper_layer.listeners import Listeners
 
 _START_TIMEOUT = 30.0
 
@@ -18,9 +19,10 @@ class Acceptor:
     """One listening DICOM port.  Also a context manager that starts and stops."""
 
     def __init__(
-        self, config: AcceptorConfig, handlers: Handlers, admit: Admit, observer: Observer | None = None
-    ) -> None:
-        self._server = UpperLayerServer(config, handlers, admit, observer)
+        self, config: AcceptorConfig, handlers: Handlers, admit: Admit, observer: Observer | None = None,
+        listeners: Listeners | None = None,
+    ) -> None:  # fmt: skip
+        self._server = UpperLayerServer(config, handlers, admit, observer, listeners)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="dicom-acceptor", daemon=True)
 

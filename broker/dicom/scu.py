@@ -1,11 +1,9 @@
 """The service user: what modalities ask of a worklist and MPPS provider, for commands, emulators, forwards and tests.
 
 Works with any provider.  Attributes go in and come out as plain mappings by DICOM keyword.  Holds no rules of the
-broker and no patient data beyond the call.
+broker and no patient data beyond the call.  How associations are made is in ``requestor``.
 """
 
-import socket
-import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,19 +12,58 @@ from io import BytesIO
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, build_context, evt
+from pynetdicom import evt
 from pynetdicom.association import Association
-from pynetdicom.pdu import A_ASSOCIATE_RJ
 
-from broker.dicom import datasets, library, reactor_gate
+from broker.dicom import datasets, library
 from broker.dicom.plain import Plain, from_dataset, to_dataset
+from broker.dicom.requestor import (
+    MPPS_NOTIFICATION,
+    TRANSFER_SYNTAXES,
+    NoAnswer,
+    NotOffered,
+    NotReachable,
+    Peer,
+    Rejected,
+    RoleRefused,
+    ScuError,
+    UnreadableDataset,
+    associate,
+)
+
+__all__ = [
+    "INSTANCE_AVAILABILITY",
+    "MODALITY_WORKLIST",
+    "MPPS",
+    "MPPS_NOTIFICATION",
+    "MPPS_RETRIEVE",
+    "TRANSFER_SYNTAXES",
+    "VERIFICATION",
+    "Answer",
+    "Encoded",
+    "Found",
+    "NoAnswer",
+    "NotOffered",
+    "NotReachable",
+    "Peer",
+    "Rejected",
+    "RoleRefused",
+    "ScuError",
+    "Session",
+    "UnreadableDataset",
+    "connect",
+    "create",
+    "echo",
+    "find",
+    "get",
+    "set_",
+]
 
 VERIFICATION = "1.2.840.10008.1.1"
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
 MPPS = "1.2.840.10008.3.1.2.3.3"
 MPPS_RETRIEVE = "1.2.840.10008.3.1.2.3.4"
-TRANSFER_SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+INSTANCE_AVAILABILITY = "1.2.840.10008.5.1.4.33"
 
 _SUCCESS = 0x0000
 _PENDING = (0xFF00, 0xFF01)
@@ -34,52 +71,6 @@ _PENDING = (0xFF00, 0xFF01)
 _PLACEHOLDER = Dataset()
 _PLACEHOLDER.PerformedProcedureStepStatus = "IN PROGRESS"
 _Send = Callable[[int], tuple[Dataset, Dataset | None]]
-
-
-class ScuError(Exception):
-    """The provider could not be asked.  The text says where it ended; it holds no patient data."""
-
-
-class NotReachable(ScuError):
-    """No TCP connection, or nobody who speaks DICOM at the other end."""
-
-
-class Rejected(ScuError):
-    """The association was refused (PS3.8 Table 9-21)."""
-
-    def __init__(self, result: int, source: int, reason: int, text: str) -> None:
-        super().__init__(f"association rejected: {text} ({result}, {source}, {reason})")
-        self.codes = (result, source, reason)
-
-
-class NotOffered(ScuError):
-    """The provider accepted the association but not the service asked for."""
-
-
-class UnreadableDataset(ScuError):
-    """What should be handed on is no data set that can be written in the provider's transfer syntax."""
-
-
-class NoAnswer(ScuError):
-    """The association ended, or the time ran out, before the answer came."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A provider and how to reach it.  Times in seconds."""
-
-    host: str
-    port: int
-    called_ae_title: str = "BROKER"
-    calling_ae_title: str = "BROKER_SCU"
-    connect_timeout: float = 10.0
-    answer_timeout: float = 30.0
-    transfer_syntaxes: tuple[str, ...] = TRANSFER_SYNTAXES
-    #: a transfer syntax proposed by itself before the others, so that a provider that knows it takes it
-    preferred_syntax: str = ""
-    ssl_context: ssl.SSLContext | None = None
-    #: the name its certificate must have; empty: the host
-    server_hostname: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,33 +143,33 @@ class Session:
                 self._association.send_c_cancel(message_id, query_model=MODALITY_WORKLIST)
         return Found(tuple(items), frozenset(pending), self._final(status, None))
 
-    def create(self, attributes: Plain, sop_instance_uid: str | None = None) -> Answer:
-        """N-CREATE of a performed procedure step; without UID the provider chooses it."""
+    def create(self, attributes: Plain, sop_instance_uid: str | None = None, *, sop_class: str = MPPS) -> Answer:
+        """N-CREATE of a performed procedure step (or of another class); without UID the provider chooses it."""
         dataset = to_dataset(attributes)
-        return self._answer(lambda n: self._association.send_n_create(dataset, MPPS, sop_instance_uid, n))
+        return self._answer(lambda n: self._association.send_n_create(dataset, sop_class, sop_instance_uid, n))
 
     def set(self, attributes: Plain, sop_instance_uid: str) -> Answer:
         """N-SET of a performed procedure step."""
         dataset = to_dataset(attributes)
         return self._answer(lambda n: self._association.send_n_set(dataset, MPPS, sop_instance_uid, n))
 
-    def create_encoded(self, encoded: Encoded, sop_instance_uid: str) -> Answer:
+    def create_encoded(self, encoded: Encoded, sop_instance_uid: str, *, sop_class: str = MPPS) -> Answer:
         """N-CREATE with a data set as it was received, byte for byte when the provider takes its transfer syntax.
 
         Raises UnreadableDataset when it has to be written in another transfer syntax and cannot be read.
         """
-        with self._sending(encoded):
-            return self._answer(lambda n: self._association.send_n_create(_PLACEHOLDER, MPPS, sop_instance_uid, n))
+        with self._sending(encoded, sop_class):
+            return self._answer(lambda n: self._association.send_n_create(_PLACEHOLDER, sop_class, sop_instance_uid, n))
 
     def set_encoded(self, encoded: Encoded, sop_instance_uid: str) -> Answer:
         """N-SET, as ``create_encoded``."""
-        with self._sending(encoded):
+        with self._sending(encoded, MPPS):
             return self._answer(lambda n: self._association.send_n_set(_PLACEHOLDER, MPPS, sop_instance_uid, n))
 
     @contextmanager
-    def _sending(self, encoded: Encoded) -> Iterator[None]:
+    def _sending(self, encoded: Encoded, sop_class: str) -> Iterator[None]:
         accepted = self._association.accepted_contexts
-        agreed = next((str(c.transfer_syntax[0]) for c in accepted if c.abstract_syntax == MPPS), "")
+        agreed = next((str(c.transfer_syntax[0]) for c in accepted if c.abstract_syntax == sop_class), "")
         data = encoded.data
         if agreed and agreed != encoded.transfer_syntax_uid:
             try:
@@ -196,6 +187,20 @@ class Session:
         """Put the bytes to be sent in the place of the placeholder, just before the message is cut into PDUs."""
         if self._instead is not None:
             event.message.data_set = BytesIO(self._instead)
+
+    def report(self, event_type: int, sop_instance_uid: str) -> Answer:
+        """N-EVENT-REPORT about a performed procedure step, as provider of MPPS Notification (PS3.4 F.9.2).
+
+        Raises RoleRefused: without the role that was proposed events may not be sent (PS3.7 D.3.3.4).
+        """
+        provided = [c for c in self._association.accepted_contexts if c.abstract_syntax == MPPS_NOTIFICATION]
+        if provided and not any(context.as_scp for context in provided):
+            raise RoleRefused(
+                "the receiver accepted MPPS Notification without our role as its provider (SCP/SCU role selection: "
+                "SCU 0, SCP 1), so no event may be sent; let it accept this role from us"
+            )
+        send = self._association.send_n_event_report
+        return self._answer(lambda n: send(None, event_type, MPPS_NOTIFICATION, sop_instance_uid, n))
 
     def get(self, sop_instance_uid: str, keywords: Sequence[str] = ()) -> Answer:
         """N-GET (MPPS Retrieve) of the named attributes, or of all."""
@@ -240,13 +245,13 @@ class Session:
 
 @contextmanager
 def connect(peer: Peer, *services: str) -> Iterator[Session]:
-    """An association for the named SOP classes (all four of the broker when none is named), released at the end.
+    """An association for the named SOP classes, released at the end; by default worklist, MPPS, Retrieve, Verification.
 
-    :raises NotReachable, Rejected: there is no association.
+    :raises NotReachable, Rejected, NotOffered: there is no association.
     """
     library.prepare()
     commands: list[Dataset] = []
-    association = _associate(peer, services or (VERIFICATION, MODALITY_WORKLIST, MPPS, MPPS_RETRIEVE), commands)
+    association = associate(peer, services or (VERIFICATION, MODALITY_WORKLIST, MPPS, MPPS_RETRIEVE), commands)
     try:
         yield Session(association, commands)
     finally:
@@ -266,10 +271,12 @@ def find(peer: Peer, identifier: Plain, *, limit: int = 0) -> Found:
         return session.find(identifier, limit=limit)
 
 
-def create(peer: Peer, attributes: Plain, sop_instance_uid: str | None = None) -> Answer:
+def create(
+    peer: Peer, attributes: Plain, sop_instance_uid: str | None = None, *, sop_class: str = MPPS
+) -> Answer:  # fmt: skip
     """N-CREATE on an association of its own."""
-    with connect(peer, MPPS) as session:
-        return session.create(attributes, sop_instance_uid)
+    with connect(peer, sop_class) as session:
+        return session.create(attributes, sop_instance_uid, sop_class=sop_class)
 
 
 def set_(peer: Peer, attributes: Plain, sop_instance_uid: str) -> Answer:
@@ -282,54 +289,3 @@ def get(peer: Peer, sop_instance_uid: str, keywords: Sequence[str] = ()) -> Answ
     """N-GET on an association of its own."""
     with connect(peer, MPPS_RETRIEVE) as session:
         return session.get(sop_instance_uid, keywords)
-
-
-def _associate(peer: Peer, services: Sequence[str], commands: list[Dataset]) -> Association:
-    ae = AE(ae_title=peer.calling_ae_title)
-    ae.connection_timeout = peer.connect_timeout
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = peer.answer_timeout
-    offers = [[peer.preferred_syntax]] if peer.preferred_syntax else []
-    offers += [[uid for uid in peer.transfer_syntaxes if uid != peer.preferred_syntax]]
-    contexts = [build_context(uid, syntaxes) for uid in services for syntaxes in offers if syntaxes]
-
-    refusals: list[A_ASSOCIATE_RJ] = []
-
-    def keep(event: evt.Event) -> None:
-        commands[:] = [event.message.command_set]
-
-    def keep_refusal(event: evt.Event) -> None:
-        if isinstance(event.pdu, A_ASSOCIATE_RJ):
-            refusals.append(event.pdu)
-
-    association = ae.associate(
-        peer.host, peer.port, contexts, ae_title=peer.called_ae_title,
-        evt_handlers=[
-            (evt.EVT_CONN_OPEN, _without_delay), (evt.EVT_DIMSE_RECV, keep), (evt.EVT_PDU_RECV, keep_refusal)
-        ],
-        tls_args=(peer.ssl_context, peer.server_hostname or peer.host) if peer.ssl_context else None,
-    )  # fmt: skip
-    if association.is_established:
-        reactor_gate.guard(association)
-        return association
-    where = f"{peer.called_ae_title} at {peer.host}:{peer.port}"
-    # Not asked of the association: a refusal that comes before its caller looks at the connection is lost on it.
-    if refusals:
-        raise _rejected(refusals[0])
-    if association.acceptor.primitive is None:
-        raise NotReachable(f"{where} cannot be reached, or does not speak DICOM")
-    raise NotOffered(f"{where} accepts none of the services asked for")
-
-
-def _rejected(pdu: A_ASSOCIATE_RJ) -> Rejected:
-    try:
-        text = pdu.reason_str
-    except ValueError:
-        text = "a reason the standard does not have"
-    return Rejected(pdu.result or 0, pdu.source or 0, pdu.reason_diagnostic or 0, text)
-
-
-def _without_delay(event: evt.Event) -> None:
-    """Nagle's algorithm off: it costs 40 ms a message against a peer with delayed acknowledgements."""
-    transport = event.assoc.dul.socket
-    if transport is not None and transport.socket is not None:
-        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -25,12 +25,16 @@ NEVER_NOTIFIED = frozenset({FactKind.NOTIFICATION_DELIVERED, FactKind.NOTIFICATI
 
 
 class Forwards(StrEnum):
-    """What a destination is handed on as received, in place of being told facts."""
+    """What a destination is handed on of what was received, in place of being told facts."""
 
     #: HL7 messages that were applied
     MESSAGES = "messages"
     #: MPPS requests (IHE Performed Procedure Step Manager)
     PERFORMED = "performed"
+    #: MPPS requests too, of which only the event is told (MPPS Notification, PS3.4 F.9)
+    EVENTS = "events"
+    #: Instance Availability Notifications (PS3.4 Annex R)
+    AVAILABILITY = "availability"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ class DestinationRule:
 
     ``senders`` are the systems that sent the order.  ``not_from`` are AE titles whose MPPS requests are not handed on
     (the loop guard of a forwarding destination).  ``latest_only``: a newer fact replaces those of its order that still
-    wait.  A rule that ``forwards`` has no events.  Raises ValueError for a rule that asks for notifications of
-    notifications.
+    wait.  A rule that ``forwards`` has no events; ``kinds`` are the requests it is about, empty for all.  Raises
+    ValueError for a rule that asks for notifications of notifications.
     """
 
     name: str
@@ -49,6 +53,7 @@ class DestinationRule:
     modalities: frozenset[str] = frozenset()
     senders: frozenset[str] = frozenset()
     forwards: Forwards | None = None
+    kinds: frozenset[FactKind] = frozenset()
     not_from: frozenset[str] = frozenset()
     latest_only: bool = False
 
@@ -60,6 +65,14 @@ class DestinationRule:
     def wants(self, kind: FactKind, modalities: Collection[str], sender: str) -> bool:
         """True when a fact of ``kind`` on an order of ``sender`` with these ``modalities`` is for this destination."""
         return kind in self.events and self.concerns(modalities, sender)
+
+    def takes(self, forwards: Forwards, kind: FactKind, calling_ae_title: str) -> bool:
+        """True when a request of ``kind`` that came from this AE title is handed on here."""
+        return (
+            self.forwards is forwards
+            and (not self.kinds or kind in self.kinds)
+            and calling_ae_title not in self.not_from
+        )
 
     def concerns(self, modalities: Collection[str], sender: str) -> bool:
         """True when the filters let an order of ``sender`` with these ``modalities`` pass."""

@@ -5,6 +5,7 @@ outbox entry names the stored request, it does not hold it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from broker.domain.model import FactKind
@@ -20,21 +21,33 @@ from broker.store.forwarding import StoredRequest
 __all__ = ["StoredRequest", "creation", "enqueue_message", "enqueue_performed", "raw_message", "request"]
 
 
-def enqueue_performed(connection: Connection, context: Context, kind: FactKind, message_key: int, at: datetime) -> None:
-    """An MPPS request was stored: hand it on.  Requests about one performed step stay in order among themselves."""
-    if not _wanted(context, Forwards.PERFORMED):
+def enqueue_performed(
+    connection: Connection, context: Context, kinds: Sequence[FactKind], message_key: int, at: datetime
+) -> None:
+    """An MPPS request was stored that did ``kinds``: hand it on, and tell the events.
+
+    What concerns one performed step stays in order among itself.
+    """
+    if not _wanted(context, Forwards.PERFORMED, Forwards.EVENTS):
         return
     stored = store.request(connection, message_key)
     if stored is None:
         raise RuntimeError("the request was stored in this transaction")
     order = store.order_of(connection, stored.performed_key)
-    received = ReceivedRequest(
-        Forwards.PERFORMED, kind, f"performed:{stored.performed_key}",
+    request = ReceivedRequest(
+        Forwards.PERFORMED, kinds[0], f"performed:{stored.performed_key}",
         {"performed_message": message_key, "service": stored.service}, at,
         modalities=frozenset({stored.modality}), sender=order[1] if order else "",
         calling_ae_title=stored.calling_ae_title, request_key=order[0] if order else None,
     )  # fmt: skip
-    forward(connection, context.site.destinations, received)
+    forward(connection, context.site.destinations, request)
+    for kind in kinds:
+        # the receiver reads the step as it stands (N-GET), so that an older update has nothing left to say
+        event = replace(
+            request, forwards=Forwards.EVENTS, kind=kind, supersedes=FactKind.PERFORMED_UPDATED,
+            payload={"sop_instance_uid": stored.sop_instance_uid},
+        )  # fmt: skip
+        forward(connection, context.site.destinations, event)
 
 
 def enqueue_message(
@@ -57,8 +70,8 @@ def enqueue_message(
     forward(connection, context.site.destinations, received)
 
 
-def _wanted(context: Context, forwards: Forwards) -> bool:
-    return any(rule.forwards is forwards for rule in context.site.destinations)
+def _wanted(context: Context, *forwards: Forwards) -> bool:
+    return any(rule.forwards in forwards for rule in context.site.destinations)
 
 
 def request(context: Context, payload: Mapping[str, object]) -> StoredRequest | None:

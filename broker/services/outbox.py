@@ -27,7 +27,8 @@ _WAITING = (NotificationState.PENDING, NotificationState.PARKED)
 class ReceivedRequest:
     """Something received that forwarding destinations are handed on: what, where its bytes are kept, what it is about.
 
-    ``payload`` names the stored request and what filters ask; ``subject`` is what stays in order among itself.
+    ``payload`` names the stored request and what filters ask; ``subject`` is what stays in order among itself.  Entries
+    of the kind ``supersedes`` about the same subject that still wait are not sent any more.
     """
 
     forwards: Forwards
@@ -39,23 +40,29 @@ class ReceivedRequest:
     sender: str = ""
     calling_ae_title: str = ""
     request_key: int | None = None
+    supersedes: FactKind | None = None
 
 
 def forward(connection: Connection, destinations: tuple[DestinationRule, ...], received: ReceivedRequest) -> None:
     """One entry for every destination that is handed on what was received; no cost when there is none."""
-    rows = [
-        {
-            "message_id": secrets.token_hex(10).upper(), "destination": rule.name, "subject": received.subject,
-            "kind": received.kind.value, "request_id": received.request_key, "event_id": None,
-            "payload": dict(received.payload), "due_at": received.at, "created_at": received.at,
-        }
+    wanting = [
+        rule
         for rule in destinations
-        if rule.forwards is received.forwards
-        and received.calling_ae_title not in rule.not_from
+        if rule.takes(received.forwards, received.kind, received.calling_ae_title)
         and rule.concerns(received.modalities, received.sender)
-    ]  # fmt: skip
-    if rows:
-        store.add(connection, rows)
+    ]
+    for rule in wanting if received.supersedes is not None else ():
+        _supersede(connection, rule.name, received.subject, received.at, received.supersedes)
+    if wanting:
+        store.add(connection, [_forward_row(rule, received) for rule in wanting])
+
+
+def _forward_row(rule: DestinationRule, received: ReceivedRequest) -> dict[str, object]:
+    return {
+        "message_id": secrets.token_hex(10).upper(), "destination": rule.name, "subject": received.subject,
+        "kind": received.kind.value, "request_id": received.request_key, "event_id": None,
+        "payload": dict(received.payload), "due_at": received.at, "created_at": received.at,
+    }  # fmt: skip
 
 
 def enqueue(
@@ -83,8 +90,10 @@ def enqueue(
         store.add(connection, [_row(rule, event_key, event, payload) for rule in wanting])
 
 
-def _supersede(connection: Connection, destination: str, subject: str, at: datetime) -> None:
-    for key in store.supersede(connection, destination, subject, at):
+def _supersede(
+    connection: Connection, destination: str, subject: str, at: datetime, kind: FactKind | None = None
+) -> None:
+    for key in store.supersede(connection, destination, subject, at, kind):
         store.add_attempt(connection, key, Attempt(at, "superseded", 0, "a newer one replaced it", None))
 
 

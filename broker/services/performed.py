@@ -114,7 +114,7 @@ def _create(
     begun = effects.Begun(tuple(links), unresolved)
     effects.follow(connection, context, actor, exam, effects.Happened(tuple(kinds), result.tolerated, begun), at)
     tolerations.count(connection, message.calling_ae_title, result.tolerated, at)
-    forwarding.enqueue_performed(connection, context, FactKind.PERFORMED_STARTED, message_key, at)
+    forwarding.enqueue_performed(connection, context, kinds, message_key, at)
     return result
 
 
@@ -156,7 +156,7 @@ def _set(connection: Connection, context: Context, message: PerformedMessage) ->
         kinds += (FactKind.CORRECTION_WITHDRAWN,)
     effects.follow(connection, context, actor, exam, effects.Happened(kinds, result.tolerated), at)
     tolerations.count(connection, message.calling_ae_title, result.tolerated, at)
-    forwarding.enqueue_performed(connection, context, _FACTS[decision.status], message_key, at)
+    forwarding.enqueue_performed(connection, context, kinds[:1], message_key, at)
     return result
 
 

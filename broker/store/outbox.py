@@ -88,12 +88,16 @@ def add(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
     _INSERT.many(connection, [{**row, "state": PENDING} for row in rows])
 
 
-def supersede(connection: Connection, destination: str, subject: str, at: datetime) -> list[int]:
-    """Skip what still waits for a destination about a subject and nobody is sending; answers the keys.
+def supersede(
+    connection: Connection, destination: str, subject: str, at: datetime, kind: FactKind | None = None
+) -> list[int]:
+    """Skip what still waits for a destination about a subject (of one ``kind`` only, when given) and nobody is sending;
+    answers the keys.
 
     Parked entries stay: they wait for a person.
     """
-    rows = connection.execute(_SUPERSEDE, {"wanted": destination, "about": subject, "now": at}).all()
+    statement = _SUPERSEDE if kind is None else _SUPERSEDE.where(entry.c.kind == kind.value)
+    rows = connection.execute(statement, {"wanted": destination, "about": subject, "now": at}).all()
     return [int(row.id) for row in rows]
 
 

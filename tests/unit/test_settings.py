@@ -69,6 +69,7 @@ def test_the_shipped_destinations_show_every_key_of_every_kind() -> None:
 DESTINATION: dict[str, dict[str, object]] = {
     "hl7": {"host": "h", "port": 1},
     "mpps": {"host": "h", "port": 104, "ae_title": "A"},
+    "mpps_event": {"ae_title": "A"},
     "webhook": {"url": "https://h/x", "secret_env": "S"},
     "file": {"folder": "out"},
 }
@@ -84,6 +85,9 @@ def test_the_smallest_destination_of_each_kind(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "wrong", "key", "words"),
     [
+        ("mpps_event", {"host": "h"}, "destinations[1]", "host and port belong together"),
+        ("mpps_event", {"tls": True}, "destinations[1]", "they need host and port"),
+        ("mpps_event", {"events": ["started"]}, "destinations[1].events[1]", "one of"),
         ("hl7", {"port": 0}, "destinations[1].port", "greater than or equal to 1"),
         ("hl7", {"url": "x"}, "destinations[1].url", "there is no such setting"),
         ("hl7", {"events": ["exam_started"]}, "destinations[1].events[1]", "one of"),

@@ -7,7 +7,7 @@ handlers.
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
-from broker.dicom.upper_layer.commands import Command, CommandError, decode_request
+from broker.dicom.upper_layer.commands import Command, CommandError, EventReply, decode_message
 from broker.dicom.upper_layer.pdus import AbortReason, PduError, Pdv
 
 #: An N-GET Attribute Identifier List of thousands of tags still fits.
@@ -23,6 +23,14 @@ class Message:
     dataset: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The complete answer to an event; its Event Reply information is not looked at."""
+
+    context_id: int
+    reply: EventReply
+
+
 class MessageAssembler:
     """Collects fragments; at most one message is under way at a time (PS3.8 Annex E.1)."""
 
@@ -30,7 +38,7 @@ class MessageAssembler:
         self._contexts = contexts
         self._max_dataset = max_dataset
         self._context_id: int | None = None
-        self._command: Command | None = None
+        self._command: Command | EventReply | None = None
         self._pending = bytearray()
 
     @property
@@ -38,7 +46,7 @@ class MessageAssembler:
         """True while a message has begun and not ended."""
         return self._context_id is not None
 
-    def feed(self, pdvs: list[Pdv]) -> Iterator[Message]:
+    def feed(self, pdvs: list[Pdv]) -> Iterator[Message | Reply]:
         """Yields each message that the values complete.
 
         :raises PduError: a context that was not accepted, values in an impossible order, a limit passed, or a command
@@ -65,12 +73,12 @@ class MessageAssembler:
             part = "command set" if pdv.is_command else "data set"
             raise PduError(AbortReason.NOT_SPECIFIED, f"{part} longer than {limit} bytes")
 
-    def _finish_part(self, context_id: int) -> Message | None:
+    def _finish_part(self, context_id: int) -> Message | Reply | None:
         payload = bytes(self._pending)
         self._pending.clear()
         if self._command is None:
             try:
-                command = decode_request(payload)
+                command = decode_message(payload)
             except CommandError as problem:
                 raise PduError(AbortReason.INVALID_PARAMETER_VALUE, str(problem)) from problem
             if command.has_dataset:
@@ -80,4 +88,6 @@ class MessageAssembler:
         else:
             command, self._command = self._command, None
         self._context_id = None
+        if isinstance(command, EventReply):
+            return Reply(context_id, command)
         return Message(context_id, command, payload)

@@ -1,7 +1,8 @@
 """Command sets (PS3.7 section 9.3 and 10.3, Annex E): a small codec for the services a broker provides.
 
-Owns reading request command sets and writing response command sets, always implicit VR little endian (PS3.7 section
-6.3.1).  Byte-equal to pynetdicom's encoding (held by tests) at a fraction of its cost.  Knows no data sets.
+Owns reading request command sets and writing response command sets, the other way round for events; always implicit VR
+little endian (PS3.7 section 6.3.1).  Byte-equal to pynetdicom's encoding (held by tests) at a fraction of its cost.
+Knows no data sets.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ CANCEL = 0xFE00
 PENDING = frozenset({0xFF00, 0xFF01})
 
 
+_EVENT_REPLY = _US.pack(0x0100 | RESPONSE_BIT)
+
+
 class Operation(IntEnum):
     """Command Field (0000,0100) of requests, PS3.7 Table E.1-1."""
 
@@ -49,6 +53,17 @@ class Operation(IntEnum):
 
 class CommandError(ValueError):
     """A command set that cannot be read.  The text never repeats values of the peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventReply:
+    """The elements of an N-EVENT-REPORT response that matter here."""
+
+    #: Message ID Being Responded To (0000,0120)
+    message_id: int
+    has_dataset: bool
+    status: int
+    error_comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +145,22 @@ def decode_request(encoded: bytes) -> Command:
     )
 
 
+def decode_message(encoded: bytes) -> Command | EventReply:
+    """Reads the command set of a request, or of the one kind of response that comes to a provider of events.
+
+    :raises CommandError: as ``decode_request``; every other response.
+    """
+    elements = _elements(encoded)
+    if elements.get(0x0100) != _EVENT_REPLY:
+        return decode_request(encoded)
+    return EventReply(
+        message_id=_number(elements, 0x0120),
+        has_dataset=_number(elements, 0x0800) != NO_DATASET,
+        status=_number(elements, 0x0900),
+        error_comment=elements.get(0x0902, b"").decode("ascii", "replace").strip(" \0"),
+    )
+
+
 def _element(number: int, value: bytes, pad: bytes = b"\0") -> bytes:
     if len(value) % 2:
         value += pad
@@ -165,4 +196,19 @@ def encode_response(command: Command, response: Response) -> bytes:
     if response.offending and not is_c_service:
         parts.append(_tag_list(0x1005, response.offending))
     body = b"".join(parts)
+    return _element(0x0000, _UL.pack(len(body))) + body
+
+
+def encode_event_report(message_id: int, sop_class_uid: str, sop_instance_uid: str, event_type: int) -> bytes:
+    """Writes the command set of an N-EVENT-REPORT request without Event Information (PS3.7 section 10.3.1)."""
+    body = b"".join(
+        (
+            _element(0x0002, sop_class_uid.encode("ascii")),
+            _element(0x0100, _US.pack(Operation.N_EVENT_REPORT)),
+            _element(0x0110, _US.pack(message_id)),
+            _element(0x0800, _US.pack(NO_DATASET)),
+            _element(0x1000, sop_instance_uid.encode("ascii")),
+            _element(0x1002, _US.pack(event_type)),
+        )
+    )
     return _element(0x0000, _UL.pack(len(body))) + body

@@ -12,6 +12,8 @@ VERIFICATION = "1.2.840.10008.1.1"
 MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 MPPS = "1.2.840.10008.3.1.2.3.3"
 MPPS_RETRIEVE = "1.2.840.10008.3.1.2.3.4"
+MPPS_NOTIFICATION = "1.2.840.10008.3.1.2.3.5"
+INSTANCE_AVAILABILITY = "1.2.840.10008.5.1.4.33"
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -36,6 +38,8 @@ class SopClass:
     transfer_syntaxes: tuple[str, ...] = TRANSFER_SYNTAXES
     #: further SOP Class UIDs that a request in such a context may name
     also_named: frozenset[str] = frozenset()
+    #: the provider tells the peer events in such a context (N-EVENT-REPORT)
+    has_events: bool = False
 
 
 SUPPORTED = (
@@ -44,6 +48,7 @@ SUPPORTED = (
     SopClass(MPPS, frozenset({Operation.N_CREATE, Operation.N_SET})),
     # PS3.4 F.8: the instance was made under the MPPS SOP Class, and some requestors name that one
     SopClass(MPPS_RETRIEVE, frozenset({Operation.N_GET}), also_named=frozenset({MPPS})),
+    SopClass(MPPS_NOTIFICATION, frozenset(), has_events=True),
 )
 
 

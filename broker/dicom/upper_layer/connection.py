@@ -176,6 +176,9 @@ class Connection(asyncio.Protocol):
 
     def _release_requested(self, _: ReleaseIndication) -> None:
         """Answered by ``_update`` once nothing runs any more."""
+        if self._conversation is not None:
+            self._host.listeners.left(self._conversation)
+            self._conversation.end_events()
 
     def _release_confirmed(self, output: ReleaseConfirmation) -> None:
         if not output.is_collision:
@@ -185,6 +188,7 @@ class Connection(asyncio.Protocol):
         conversation, self._conversation = self._conversation, None
         association = conversation.association if conversation is not None else None
         if conversation is not None:
+            self._host.listeners.left(conversation)
             conversation.abandon()
         self._leave()
         where = (self._address, self._port, association)
@@ -220,7 +224,7 @@ class Connection(asyncio.Protocol):
     def _accept(self, request: AssociationRequest, proposal: Proposal, admission: Admission) -> None:
         agreement = self._host.negotiator.agree(proposal, admission.server_response).limited(admission.max_pdu)
         association = association_of(request, agreement)
-        outlet = Outlet(self._send, self._update)
+        outlet = Outlet(self._send, self._update, self.abort)
         self._conversation = Conversation(association, agreement, self._host, outlet)
         self._holds_slot = True
         self._opened_at = self._loop.time()
@@ -229,6 +233,8 @@ class Connection(asyncio.Protocol):
         if agreement.rejected:
             self._host.observe(ContextsRejected(association, agreement.rejected))
         self._carry_out(self._machine.accept(agreement))
+        if self._conversation is not None and self._conversation.takes_events:
+            self._host.listeners.joined(association.calling_ae_title, self._conversation, self._loop)
 
     # -- what follows from a change of state
 
@@ -247,6 +253,8 @@ class Connection(asyncio.Protocol):
             if self._machine.state in _RELEASE_DUE_STATES:
                 self._respond_release()
             elif self._host.draining and self._machine.state is State.ESTABLISHED:
+                self._host.listeners.left(conversation)
+                conversation.end_events()
                 self._carry_out(self._machine.release())
             conversation = self._conversation
         self._update_reading()

@@ -1,7 +1,7 @@
 """The DIMSE service provider of one association: requests in, one at a time; answers out (PS3.7 section 9.1, 10.1).
 
-Owns the queue of requests, C-CANCEL, and the calls of handlers.  Knows bytes only as answers to pass on: the transport
-and the association's state are :mod:`.connection`'s.
+Owns the queue of requests, C-CANCEL, the calls of handlers, and when an event may go out.  Knows bytes only as answers
+to pass on: the transport and the association's state are :mod:`.connection`'s.
 """
 
 from asyncio import TimerHandle
@@ -12,12 +12,13 @@ from functools import partial
 
 from broker.dicom.messages import Association, Request, Response
 from broker.dicom.upper_layer import commands
-from broker.dicom.upper_layer.assembler import Message
+from broker.dicom.upper_layer.assembler import Message, Reply
 from broker.dicom.upper_layer.commands import Operation
 from broker.dicom.upper_layer.faults import attempt
 from broker.dicom.upper_layer.host import Host
 from broker.dicom.upper_layer.negotiation import Agreement
 from broker.dicom.upper_layer.query import Query
+from broker.dicom.upper_layer.reports import EventReport, reports_of
 from broker.dicom.upper_layer.responses import ResponseEncoder, refusal_of, request_of
 
 #: Requests that may wait behind the running one before the association is no longer read.  PS3.7 allows none without a
@@ -35,6 +36,8 @@ class Outlet:
     send: Callable[[bytes], None]
     #: something was finished: the connection looks at ``busy`` and ``full`` again
     changed: Callable[[], None]
+    #: ends the association with A-ABORT, for the reason in words
+    abort: Callable[[str], None]
 
 
 class Conversation:
@@ -55,19 +58,29 @@ class Conversation:
         self._flush_timer: TimerHandle | None = None
         self._writable = True
         self._abandoned = False
+        self._reports = reports_of(agreement, host.workers.loop, outlet.abort)
 
     @property
     def busy(self) -> bool:
-        """True while a request is being answered or waits for it."""
-        return self._running or bool(self._waiting)
+        """True while a request is being answered or waits for it, or an event for its answer."""
+        is_telling = self._reports is not None and self._reports.running
+        return self._running or bool(self._waiting) or is_telling
+
+    @property
+    def takes_events(self) -> bool:
+        """True when the peer asked to be told events."""
+        return self._reports is not None
 
     @property
     def full(self) -> bool:
         """True while no further request should be read."""
         return len(self._waiting) >= WAITING_REQUESTS
 
-    def receive(self, message: Message) -> None:
-        """A request arrived."""
+    def receive(self, message: Message | Reply) -> None:
+        """A request arrived, or the answer to an event."""
+        if isinstance(message, Reply):
+            self._event_answered(message)
+            return
         if message.command.operation is Operation.C_CANCEL:
             self._cancel(message.command.message_id)
             return
@@ -86,9 +99,22 @@ class Conversation:
         else:
             self._advance()
 
+    def report(self, report: EventReport) -> None:
+        """Tell the peer an event as soon as no request of its own is being answered.  Only with ``takes_events``."""
+        if self._reports is None:
+            raise RuntimeError("the peer did not ask for events")
+        self._reports.put(report)
+        self._advance()
+
+    def end_events(self) -> None:
+        """The peer asked for the release: it answers no event any more and is told none."""
+        if self._reports is not None:
+            self._reports.close()
+
     def abandon(self) -> None:
         """The association is over: nothing is sent any more, a running query is closed."""
         self._abandoned = True
+        self.end_events()
         self._waiting.clear()
         if self._query is not None:
             self._stop(self._query)
@@ -99,7 +125,21 @@ class Conversation:
         while self._waiting and not self._running and self._writable and not self._abandoned:
             self._start(self._waiting.popleft())
         if not self._abandoned:
+            self._tell_next()
             self._outlet.changed()
+
+    def _tell_next(self) -> None:
+        """Never in the middle of a request: a peer that waits for its answer may take nothing else."""
+        if self._reports is not None and self._writable and not self._running and not self._waiting:
+            encoded = self._reports.next_pdus()
+            if encoded:
+                self._outlet.send(encoded)
+
+    def _event_answered(self, message: Reply) -> None:
+        if self._reports is not None and self._reports.answered(message.context_id, message.reply):
+            self._advance()
+        else:
+            self._outlet.abort("an answer to an event that was not sent")
 
     def _start(self, message: Message) -> None:
         command = message.command

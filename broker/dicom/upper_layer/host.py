@@ -10,6 +10,7 @@ from collections.abc import Callable
 from broker.dicom.messages import AnswersAtOnce, Handlers
 from broker.dicom.upper_layer.config import AcceptorConfig
 from broker.dicom.upper_layer.faults import attempt
+from broker.dicom.upper_layer.listeners import Listeners, Nobody
 from broker.dicom.upper_layer.negotiation import Negotiator
 from broker.dicom.upper_layer.observer import AssociationEvent, Observer
 from broker.dicom.upper_layer.policy import (
@@ -28,9 +29,14 @@ Admit = Callable[[AssociationRequest], Admission]
 class Host:
     """One acceptor's shared parts."""
 
-    def __init__(self, config: AcceptorConfig, handlers: Handlers, admit: Admit, observer: Observer | None) -> None:
+    def __init__(
+        self, config: AcceptorConfig, handlers: Handlers, admit: Admit, observer: Observer | None,
+        listeners: Listeners | None = None,
+    ) -> None:  # fmt: skip
         self.config = config
         self.handlers = handlers
+        #: who is told which associations take events
+        self.listeners: Listeners = listeners or Nobody()
         #: asked on the event loop before ``handlers.find``; None when these handlers keep no answers
         self.find_at_once = handlers.find_at_once if isinstance(handlers, AnswersAtOnce) else None
         self.negotiator = Negotiator(config)

@@ -5,7 +5,7 @@ Owns these value types only.
 
 from dataclasses import dataclass
 
-from broker.dicom.upper_layer.assembler import Message
+from broker.dicom.upper_layer.assembler import Message, Reply
 from broker.dicom.upper_layer.pdus import AbortReason, AbortSource
 from broker.dicom.upper_layer.policy import Admission
 from broker.dicom.upper_layer.proposal import Proposal
@@ -54,9 +54,9 @@ class ProviderRejection:
 
 @dataclass(frozen=True, slots=True)
 class MessageIndication:
-    """One complete DIMSE request (the P-DATA indications of its fragments)."""
+    """One complete DIMSE request, or answer to an event (the P-DATA indications of its fragments)."""
 
-    message: Message
+    message: Message | Reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from broker.dicom.upper_layer import sockets
 from broker.dicom.upper_layer.config import AcceptorConfig
 from broker.dicom.upper_layer.connection import Connection
 from broker.dicom.upper_layer.host import Admit, Host
+from broker.dicom.upper_layer.listeners import Listeners
 from broker.dicom.upper_layer.observer import Observer
 
 #: The time a transport gets to report its end after an abort, seconds.
@@ -21,13 +22,17 @@ class UpperLayerServer:
     """One DICOM acceptor on the running event loop."""
 
     def __init__(
-        self, config: AcceptorConfig, handlers: Handlers, admit: Admit, observer: Observer | None = None
-    ) -> None:
-        """:param admit: decides about each association request; where it runs is ``config.admit_in_worker``."""
+        self, config: AcceptorConfig, handlers: Handlers, admit: Admit, observer: Observer | None = None,
+        listeners: Listeners | None = None,
+    ) -> None:  # fmt: skip
+        """:param admit: decides about each association request; where it runs is ``config.admit_in_worker``.
+        :param listeners: are told of associations on which events may be sent.
+        """
         self._config = config
         self._handlers = handlers
         self._admit = admit
         self._observer = observer
+        self._listeners = listeners
         self._connections: set[Connection] = set()
         self._limit = config.max_associations + config.spare_connections
         self._all_gone = asyncio.Event()
@@ -65,7 +70,7 @@ class UpperLayerServer:
             send_buffer=config.send_buffer,
         )
         self._port = listener.getsockname()[1]
-        self._host = host = Host(config, self._handlers, self._admit, self._observer)
+        self._host = host = Host(config, self._handlers, self._admit, self._observer, self._listeners)
         # before the first connection can be accepted, which may be while create_server is awaited
         self._is_open = True
         self._server = await asyncio.get_running_loop().create_server(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
 from broker.dicom.messages import Request, Response
+from broker.dicom.subscribers import Subscribers
 from broker.dicom.upper_layer import (
     ACCEPT,
     AcceptorConfig,
@@ -68,10 +69,11 @@ class Acceptor:
     events: list[AssociationEvent] = field(default_factory=list)
     requests: list[AssociationRequest] = field(default_factory=list)
     admit: Callable[[AssociationRequest], Admission] = lambda _: ACCEPT
+    subscribers: Subscribers = field(default_factory=Subscribers)
 
     def __post_init__(self) -> None:
         config = AcceptorConfig(**{"port": 0, "artim_timeout": 5.0, **self.settings})
-        self.server = UpperLayerServer(config, self.script, self.decide, self)
+        self.server = UpperLayerServer(config, self.script, self.decide, self, self.subscribers)
 
     @property
     def port(self) -> int:

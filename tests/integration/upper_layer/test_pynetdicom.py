@@ -228,6 +228,14 @@ PROPOSALS = {
     "partly unknown": wire.variable([(1, "1.2.840.10008.5.1.4.1.1.2", [wire.IMPLICIT]), (3, wire.MPPS, ["1.2.3.4"])]),
     "roles": wire.variable(extra=wire.item(0x54, b"\0\x16" + wire.WORKLIST.encode() + b"\1\1")),
     "no limit": wire.variable(max_pdu=0),
+    "events": wire.variable([(1, wire.MPPS_NOTIFICATION, SYNTAXES), (3, wire.MPPS_RETRIEVE, SYNTAXES)]),
+    **{
+        f"events, roles {scu} {scp}": wire.variable(
+            [(1, wire.MPPS_NOTIFICATION, SYNTAXES), (3, wire.MPPS_RETRIEVE, SYNTAXES)],
+            extra=wire.item(0x54, b"\0\x17" + wire.MPPS_NOTIFICATION.encode() + bytes([scu, scp])),
+        )
+        for scu, scp in ((0, 0), (0, 1), (1, 0), (1, 1))
+    },
 }
 
 

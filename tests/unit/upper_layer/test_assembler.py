@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.dicom.upper_layer.assembler import MAX_COMMAND_LENGTH, Message, MessageAssembler
+from broker.dicom.upper_layer.assembler import MAX_COMMAND_LENGTH, Message, MessageAssembler, Reply
+from broker.dicom.upper_layer.commands import EventReply
 from broker.dicom.upper_layer.pdus import AbortReason, PduError, Pdv
 from tests.unit.upper_layer import wire
 
@@ -21,7 +22,7 @@ def fragments(payload: bytes, is_command: bool, cuts: list[int], context_id: int
 
 
 def run(values: list[Pdv], max_dataset: int = 1000) -> list[Message]:
-    return list(MessageAssembler({1, 3}, max_dataset).feed(values))
+    return [m for m in MessageAssembler({1, 3}, max_dataset).feed(values) if isinstance(m, Message)]
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 400), max_size=6), st.lists(st.integers(0, 400), max_size=6))
@@ -65,3 +66,14 @@ def test_what_cannot_be_a_message_is_refused(values: list[Pdv], reason: AbortRea
 
 def test_a_data_set_of_exactly_the_limit_passes() -> None:
     assert run([Pdv(3, True, True, FIND), Pdv(3, False, True, bytes(1000))])[0].dataset == bytes(1000)
+
+
+@pytest.mark.parametrize("has_dataset", [False, True])
+def test_an_answer_to_an_event_is_no_request(has_dataset: bool) -> None:
+    command = wire.command(
+        {0x0100: wire.us(0x8100), 0x0120: wire.us(4), 0x0800: wire.us(1 if has_dataset else 0x101), 0x0900: wire.us(0)}
+    )
+    values = fragments(command, True, [9]) + (fragments(b"reply", False, [2]) if has_dataset else [])
+    found = list(MessageAssembler({3}, 1000).feed(values + fragments(FIND, True, []) + fragments(b"x", False, [])))
+    assert found[0] == Reply(3, EventReply(4, has_dataset, 0))
+    assert isinstance(found[1], Message)

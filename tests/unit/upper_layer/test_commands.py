@@ -12,7 +12,16 @@ from pynetdicom import dimse_primitives as primitives
 from pynetdicom.dsutils import encode
 
 from broker.dicom.messages import Response
-from broker.dicom.upper_layer.commands import Command, CommandError, Operation, decode_request, encode_response
+from broker.dicom.upper_layer.commands import (
+    Command,
+    CommandError,
+    EventReply,
+    Operation,
+    decode_message,
+    decode_request,
+    encode_event_report,
+    encode_response,
+)
 from tests.unit.upper_layer import wire
 
 PRIMITIVES = {
@@ -141,6 +150,61 @@ def test_requests_of_pynetdicom_are_read() -> None:
     assert decode_request(encoded) == Command(Operation.N_GET, 12, False, wire.MPPS_RETRIEVE, "1.2.3.4.5", tags)
 
 
+@pytest.mark.parametrize("event_type", [1, 2, 3, 4, 65535])
+@pytest.mark.parametrize("instance", ["1.2.3", "1.2.34", "9" * 64])
+def test_events_are_pynetdicoms_bytes(event_type: int, instance: str) -> None:
+    primitive = primitives.N_EVENT_REPORT()
+    primitive.MessageID = 300
+    primitive.AffectedSOPClassUID = wire.MPPS_NOTIFICATION
+    primitive.AffectedSOPInstanceUID = instance
+    primitive.EventTypeID = event_type
+    message = theirs.N_EVENT_REPORT_RQ()
+    message.primitive_to_message(primitive)
+    expected = encode(message.command_set, True, True)
+    assert encode_event_report(300, wire.MPPS_NOTIFICATION, instance, event_type) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "comment", "reply"), [(0, "", None), (0x0112, "no such step", None), (0, "", BytesIO(b"ab"))]
+)
+def test_answers_to_events_by_pynetdicom_are_read(status: int, comment: str, reply: BytesIO | None) -> None:
+    primitive = primitives.N_EVENT_REPORT()
+    primitive.MessageIDBeingRespondedTo = 77
+    primitive.AffectedSOPClassUID = wire.MPPS_NOTIFICATION
+    primitive.AffectedSOPInstanceUID = "1.2.3"
+    primitive.EventTypeID = 2
+    primitive.Status = status
+    primitive.EventReply = reply
+    if comment:
+        setattr(primitive, "ErrorComment", comment)  # noqa: B010 - theirs is annotated as None
+    message = theirs.N_EVENT_REPORT_RSP()
+    message.primitive_to_message(primitive)
+    encoded = encode(message.command_set, True, True)
+    assert encoded is not None
+    assert decode_message(encoded) == EventReply(77, reply is not None, status, comment)
+
+
+@pytest.mark.parametrize(("encoded", "expected"), REQUESTS)
+def test_a_message_may_be_a_request(encoded: bytes, expected: Command) -> None:
+    assert decode_message(encoded) == expected
+
+
+REPLY = {0x0100: wire.us(0x8100), 0x0120: wire.us(1), 0x0800: wire.us(0x101), 0x0900: wire.us(0)}
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        *(wire.command({**REPLY, 0x0100: wire.us(field)}) for field in (0x8020, 0x8030, 0x8110, 0x8140, 0x8001)),
+        *(wire.command({k: v for k, v in REPLY.items() if k != missing}) for missing in (0x0120, 0x0800, 0x0900)),
+        wire.command({**REPLY, 0x0900: b"\0"}),
+    ],
+)
+def test_other_answers_and_damaged_ones_are_refused(encoded: bytes) -> None:
+    with pytest.raises(CommandError):
+        decode_message(encoded)
+
+
 GOOD = {0x0002: wire.uid(wire.WORKLIST), 0x0100: wire.us(0x20), 0x0110: wire.us(1), 0x0800: wire.us(1)}
 
 
@@ -168,9 +232,10 @@ def test_damaged_command_sets_are_refused(encoded: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_arbitrary_bytes_are_a_command_or_a_command_error(encoded: bytes) -> None:
+def test_arbitrary_bytes_are_a_message_or_a_command_error(encoded: bytes) -> None:
     try:
-        found = decode_request(encoded)
+        found = decode_message(encoded)
     except CommandError:
         return
-    assert found.operation.to_bytes(2, "little") in encoded
+    field = 0x8100 if isinstance(found, EventReply) else found.operation
+    assert field.to_bytes(2, "little") in encoded

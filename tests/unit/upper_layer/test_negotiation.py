@@ -167,9 +167,13 @@ def test_the_answer_says_who_we_are() -> None:
 
 
 @pytest.mark.parametrize("proposed", [(1, 0), (0, 1), (1, 1)])
-def test_the_requestor_is_always_the_user(proposed: tuple[int, int]) -> None:
-    """PS3.7 D.3.3.4: a role that was not proposed is not granted; a requestor that cannot be SCU is refused."""
-    agreement = negotiate(wire.variable([(1, wire.MPPS, [wire.IMPLICIT])], extra=role(wire.MPPS, *proposed)))
+@pytest.mark.parametrize("uid", [wire.MPPS, wire.MPPS_NOTIFICATION])
+def test_the_requestor_is_always_the_user(proposed: tuple[int, int], uid: str) -> None:
+    """PS3.7 D.3.3.4: a role that was not proposed is not granted; a requestor that cannot be SCU is refused.
+
+    Events go to the SCU: a requestor of MPPS Notification is told some, and cannot tell us any.
+    """
+    agreement = negotiate(wire.variable([(1, uid, [wire.IMPLICIT])], extra=role(uid, *proposed)))
     outcome = SCP_SCU_ROLES[bool(proposed[0]), bool(proposed[1])][True, False]
     is_scp = outcome[3]
     assert (1 in agreement.contexts) is is_scp

@@ -7,6 +7,8 @@ VERIFICATION = "1.2.840.10008.1.1"
 WORKLIST = "1.2.840.10008.5.1.4.31"
 MPPS = "1.2.840.10008.3.1.2.3.3"
 MPPS_RETRIEVE = "1.2.840.10008.3.1.2.3.4"
+MPPS_NOTIFICATION = "1.2.840.10008.3.1.2.3.5"
+INSTANCE_AVAILABILITY = "1.2.840.10008.5.1.4.33"
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -114,3 +116,12 @@ def cancel(message_id: int = 1, context_id: int = 3) -> bytes:
 def create(message_id: int = 1, dataset: bytes = b"\x40\x00\x52\x02\x02\x00\x00\x00A ", context_id: int = 5) -> bytes:
     encoded = request_command(0x0140, message_id, MPPS, True, e1000=uid("1.2.3.99"))
     return message(context_id, encoded, dataset)
+
+
+def event_reply(message_id: int, status: int = 0, context_id: int = 9, dataset: bytes | None = None) -> bytes:
+    """The answer to an event, as a user of MPPS Notification gives it."""
+    elements = {
+        0x0002: uid(MPPS_NOTIFICATION), 0x0100: us(0x8100), 0x0120: us(message_id), 0x0900: us(status),
+        0x0800: us(0x0101 if dataset is None else 1),
+    }  # fmt: skip
+    return message(context_id, command(elements), dataset)
