@@ -4,7 +4,7 @@ Translates between plain requests and the use cases of performed steps; knows no
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from broker.dicom import datasets
 from broker.dicom.messages import Request, Response
@@ -20,6 +20,8 @@ from broker.services.context import Context
 MPPS = "1.2.840.10008.3.1.2.3.3"
 MPPS_RETRIEVE = "1.2.840.10008.3.1.2.3.4"
 
+#: what every performed step has, if only without a value (type 2)
+_ALWAYS_KEPT = tuple(row.tag for row in TABLE.values() if row.create.startswith("2"))
 _COMMENT_LIMIT = 64
 _log = logging.getLogger(__name__)
 
@@ -51,8 +53,11 @@ class MppsHandler:
         return self._answer("N-SET", request, MPPS, lambda: self._set(request))
 
     def get(self, request: Request) -> Response:
-        """N-GET; an empty attribute list asks for everything."""
-        return self._answer("N-GET", request, MPPS_RETRIEVE, lambda: self._get(request))
+        """N-GET; an empty attribute list asks for everything.
+
+        PS3.4 F.8.2.1 wants the Retrieve SOP Class named; that under which the instance was made is let pass.
+        """
+        return self._answer("N-GET", request, MPPS_RETRIEVE, lambda: self._get(request), also=MPPS)
 
     def _create(self, request: Request, uid: str) -> Response:
         result = performed.start(self._context, self._message(request, uid))
@@ -65,7 +70,7 @@ class MppsHandler:
     def _get(self, request: Request) -> Response:
         result = performed.get(self._context, request.sop_instance_uid or "")
         asked = request.attribute_identifiers
-        found = _selected(result.dataset, asked) if asked else result.dataset
+        found = _selected(result.dataset, asked or (*map(_tag_of, result.dataset), *_ALWAYS_KEPT))
         unknown = tuple(tag for tag in asked if key_of(tag) not in found and tag not in TABLE)
         left_out = any(key_of(tag) not in found for tag in asked)
         status = Status.SUCCESS
@@ -93,9 +98,11 @@ class MppsHandler:
             tolerated=tolerated,
         )
 
-    def _answer(self, service: str, request: Request, sop_class_uid: str, work: Callable[[], Response]) -> Response:
+    def _answer(
+        self, service: str, request: Request, sop_class_uid: str, work: Callable[[], Response], *, also: str = ""
+    ) -> Response:
         """Run ``work``; each way to fail has its status and is logged without contents."""
-        response = self._attempt(service, request, sop_class_uid, work)
+        response = self._attempt(service, request, {sop_class_uid, also}, work)
         if response.error_comment is not None:
             _log.warning(
                 "%s from %s answered 0x%04X: %s",
@@ -103,8 +110,10 @@ class MppsHandler:
             )  # fmt: skip
         return response
 
-    def _attempt(self, service: str, request: Request, sop_class_uid: str, work: Callable[[], Response]) -> Response:
-        if request.sop_class_uid != sop_class_uid:
+    def _attempt(
+        self, service: str, request: Request, sop_classes: Collection[str], work: Callable[[], Response]
+    ) -> Response:
+        if request.sop_class_uid not in sop_classes:
             known = request.sop_class_uid in {MPPS, MPPS_RETRIEVE}
             status = Status.UNRECOGNISED_OPERATION if known else Status.NO_SUCH_SOP_CLASS
             return Response(status, error_comment=f"{service} is not a service of this SOP class")
@@ -142,6 +151,10 @@ def _words(refusal: PerformedRefusal) -> str:
 def _comment(text: str) -> str:
     """At most 64 characters of the default repertoire (LO; PS3.7 Annex C)."""
     return text.encode("ascii", "replace").decode("ascii")[:_COMMENT_LIMIT]
+
+
+def _tag_of(key: str) -> int:
+    return int(key, 16)
 
 
 def _selected(dataset: Dataset, asked: tuple[int, ...]) -> Dataset:

@@ -222,7 +222,10 @@ def test_sop_classes_and_services(one: Peer) -> None:
     for service in (one.handler.create, one.handler.set):
         assert service(one.request("1.9.1", sop_class_uid="1.2.840.10008.3.1.2.3.4")).status == 0x0211
         assert service(one.request("1.9.1", sop_class_uid="1.2.3")).status == 0x0118
-    assert one.handler.get(one.request("1.9.1")).status == 0x0211
+    ok(one.create())
+    # the class of the instance in place of that of the service: some requestors do so
+    assert one.handler.get(one.request("1.9.1")).status == 0x0000
+    assert one.handler.get(one.request("1.9.1", sop_class_uid="1.2.3")).status == 0x0118
 
 
 def test_refusals_are_logged_without_contents(one: Peer, caplog: pytest.LogCaptureFixture) -> None:
@@ -485,6 +488,20 @@ def test_retrieve_all(peer: Peer, syntax: str) -> None:
     assert found == dataset(create() | final()) | {"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}}
 
 
+def test_retrieve_all_of_a_step_without_type_2_attributes(one: Peer) -> None:
+    """What may be empty is there, empty; what is optional and was never said is not."""
+    values = create()
+    absent = {"PerformedLocation", "PatientBirthDate", "ReferencedPatientSequence"}
+    ok(one.create(values={k: v for k, v in values.items() if k not in absent}))
+    response = one.get()
+    ok(response)
+    assert response.dataset is not None
+    found = datasets.decode(response.dataset, one.syntax).dataset
+    for keyword in absent:
+        assert found[f"{TAG[keyword]:08X}"] == dataset({keyword: ""})[f"{TAG[keyword]:08X}"]
+    assert set(found) == {f"{TAG[k]:08X}" for k in [*values, "SpecificCharacterSet"]}
+
+
 @pytest.mark.parametrize(
     ("keywords", "answer", "returned", "unknown"),
     [
@@ -492,6 +509,8 @@ def test_retrieve_all(peer: Peer, syntax: str) -> None:
         (["PerformedLocation"], 0x0000, {"PerformedLocation"}, ()),
         ([STATUS, "EntranceDose"], 0x0001, {STATUS}, ()),
         ([STATUS, 0x00187777], 0x0107, {STATUS}, (0x00187777,)),
+        # only whole sequences can be asked for (PS3.4 F.8.2.1.2): the study is inside one
+        ([STATUS, 0x0020000D, "EntranceDose"], 0x0107, {STATUS}, (0x0020000D,)),
     ],
 )
 def test_retrieve_by_list(
