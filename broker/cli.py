@@ -8,6 +8,7 @@ import sys
 import typer
 
 from broker.commands import (
+    availability,
     catalogue,
     check,
     conformance,
@@ -52,6 +53,7 @@ app.command(rich_help_panel="Work")(explain.explain)
 app.add_typer(devices.app, name="devices", rich_help_panel="Work")
 app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
 app.add_typer(performed.app, name="performed", rich_help_panel="Work")
+app.add_typer(availability.app, name="availability", rich_help_panel="Work")
 app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
 app.add_typer(destinations.app, name="destinations", rich_help_panel="Work")
 app.add_typer(users.app, name="users", rich_help_panel="Work")

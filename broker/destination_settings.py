@@ -19,7 +19,7 @@ AnyEvent = Literal[
     "started", "completed", "discontinued", "returned", "corrected", "placed", "changed", "canceled", "held",
     "released", "reported", "patient_updated", "patient_merged", "exam_started", "exam_updated", "exam_completed",
     "exam_discontinued",
-    "exam_unmatched",
+    "exam_unmatched", "study_available", "study_partly_available", "study_unmatched",
 ]  # fmt: skip
 ExamEvent = Literal["exam_started", "exam_updated", "exam_completed", "exam_discontinued"]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -99,6 +99,17 @@ class MppsEventDestination(_Destination, _Tls):
         return self
 
 
+class IanDestination(_Destination, _Tls):
+    """Instance Availability Notifications handed on as received."""
+
+    kind: Literal["ian"]
+    host: str
+    port: Port
+    ae_title: AeTitle
+    calling_ae_title: str = ""
+    not_from: tuple[AeTitle, ...] = ()
+
+
 class WebhookDestination(_Destination):
     """Signed JSON over HTTPS."""
 
@@ -144,17 +155,17 @@ class FileDestination(_Destination):
 
     @model_validator(mode="after")
     def _messages_are_about_orders(self) -> "FileDestination":
-        others = sorted(e for e in self.events if e.startswith(("patient_", "exam_")))
+        others = sorted(e for e in self.events if e.startswith(("patient_", "exam_", "study_")))
         if self.content != "json" and others:
             raise ValueError(f'there is no HL7 message for {", ".join(others)}; use content = "json"')
         return self
 
 
 DestinationSettings = Annotated[
-    Hl7Destination | MppsDestination | MppsEventDestination | WebhookDestination | FileDestination,
+    Hl7Destination | MppsDestination | MppsEventDestination | IanDestination | WebhookDestination | FileDestination,
     Field(discriminator="kind"),
 ]
 KINDS: dict[str, type[Any]] = {
-    "hl7": Hl7Destination, "mpps": MppsDestination, "mpps_event": MppsEventDestination, "webhook": WebhookDestination,
-    "file": FileDestination,
+    "hl7": Hl7Destination, "mpps": MppsDestination, "mpps_event": MppsEventDestination, "ian": IanDestination,
+    "webhook": WebhookDestination, "file": FileDestination,
 }  # fmt: skip

@@ -15,6 +15,7 @@ from broker.delivery.hl7_check import check_template
 from broker.delivery.hl7_message import Profile
 from broker.delivery.hl7_template_file import DEFAULT_TEMPLATE, TemplateError, load_template
 from broker.delivery.http import Target
+from broker.delivery.ian import IanDestination
 from broker.delivery.mpps import MppsDestination, MppsDestinationConfig, StoredRequests
 from broker.delivery.mpps_event import DialledLine, KeptLine, MppsEventDestination, NobodyPresent, Present
 from broker.delivery.signature import SecretError, SecretSource
@@ -23,6 +24,7 @@ from broker.delivery.webhook import WebhookConfig, WebhookDestination
 from broker.destination_settings import DestinationSettings
 from broker.destination_settings import FileDestination as FileSettings
 from broker.destination_settings import Hl7Destination as Hl7Settings
+from broker.destination_settings import IanDestination as IanSettings
 from broker.destination_settings import MppsDestination as MppsSettings
 from broker.destination_settings import MppsEventDestination as MppsEventSettings
 from broker.destination_settings import WebhookDestination as WebhookSettings
@@ -85,6 +87,9 @@ def make_destination(
             return _mpps(settings, destination, context)
         case MppsEventSettings():
             return _mpps_event(settings, destination, present or NobodyPresent())
+        case IanSettings():
+            peer = _peer(settings, destination)
+            return IanDestination(destination.name, peer, lambda payload: forwarding.notice(context, payload))
         case WebhookSettings():
             return _webhook(settings, destination)
         case FileSettings():
@@ -101,7 +106,7 @@ def retry_plan(settings: Settings, destination: DestinationSettings | None = Non
 
 def make_tls(destination: DestinationSettings) -> ssl.SSLContext | None:
     """The TLS context of a destination, None without TLS.  Raises OSError when a file is no good."""
-    if isinstance(destination, Hl7Settings | MppsSettings | MppsEventSettings) and destination.tls:
+    if isinstance(destination, Hl7Settings | MppsSettings | MppsEventSettings | IanSettings) and destination.tls:
         return client_context(TlsFiles(destination.tls_ca, destination.tls_certificate, destination.tls_key))
     if isinstance(destination, WebhookSettings) and destination.url.startswith("https:"):
         return client_context(TlsFiles(destination.tls_ca))
@@ -138,7 +143,7 @@ def _mpps_event(settings: Settings, destination: MppsEventSettings, present: Pre
     return MppsEventDestination(destination.name, line)
 
 
-def _peer(settings: Settings, destination: MppsSettings | MppsEventSettings) -> scu.Peer:
+def _peer(settings: Settings, destination: MppsSettings | MppsEventSettings | IanSettings) -> scu.Peer:
     delivery = settings.delivery
     return scu.Peer(
         destination.host, destination.port, destination.ae_title,

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from broker.services import housekeeping
+from broker.services import availability, housekeeping
 from broker.services.context import Context
 
 
@@ -21,6 +21,8 @@ class JobConfig:
     keep_sessions: timedelta
     tick: timedelta = timedelta(seconds=1)
     sweep: timedelta = timedelta(hours=1)
+    #: how often images are looked at whose exam or order may have come
+    attach: timedelta = timedelta(minutes=1)
     #: None: messages are kept for ever
     keep_messages: timedelta | None = None
 
@@ -38,6 +40,9 @@ class Jobs:
             args=(context, config.keep_queries, config.keep_sessions),
         )  # fmt: skip
 
+        self._scheduler.add_job(
+            availability.attach_waiting, "interval", seconds=config.attach.total_seconds(), args=(context,)
+        )
         if config.keep_messages is not None:
             self._scheduler.add_job(
                 housekeeping.sweep_messages, "interval", seconds=config.sweep.total_seconds(),

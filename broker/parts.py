@@ -15,6 +15,7 @@ from broker.destinations import make_destination, retry_plan
 from broker.device_file import load_devices
 from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
+from broker.dicom.availability import AvailabilityHandler
 from broker.dicom.device_checks import DeviceCheck, DeviceChecks, certificate, network
 from broker.dicom.handlers import BrokerHandlers
 from broker.dicom.mpps import MppsHandler
@@ -214,8 +215,12 @@ def make_acceptors(
         configs["dicom_tls"] = replace(plain, host=dicom.tls.host, port=dicom.tls.port, ssl_context=secured)
     checks = make_checks(settings)
     policy = AssociationPolicy(registry, log, accept_unknown=dicom.unknown != "refuse", checks=checks)
-    handlers, observer = BrokerHandlers(worklist, MppsHandler(context)), AssociationLog(log, checks)
+    handlers, observer = _handlers(context, worklist), AssociationLog(log, checks)
     return {name: UpperLayerServer(c, handlers, policy.admit, observer, subscribers) for name, c in configs.items()}
+
+
+def _handlers(context: Context, worklist: WorklistHandler) -> BrokerHandlers:
+    return BrokerHandlers(worklist, MppsHandler(context), AvailabilityHandler(context))
 
 
 def readable_segments(raw: bytes) -> list[str]:

@@ -4,7 +4,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from broker.clock import now
-from broker.destination_settings import DestinationSettings, Hl7Destination, MppsDestination, MppsEventDestination
+from broker.destination_settings import (
+    DestinationSettings,
+    Hl7Destination,
+    IanDestination,
+    MppsDestination,
+    MppsEventDestination,
+)
 from broker.domain.model import FactKind
 from broker.domain.notifications import DestinationRule, Forwards
 from broker.domain.performing import PerformedPolicy
@@ -36,6 +42,9 @@ EVENTS = {
     "exam_completed": FactKind.PERFORMED_COMPLETED,
     "exam_discontinued": FactKind.PERFORMED_DISCONTINUED,
     "exam_unmatched": FactKind.PERFORMED_UNMATCHED,
+    "study_available": FactKind.STUDY_AVAILABLE,
+    "study_partly_available": FactKind.STUDY_PARTLY_AVAILABLE,
+    "study_unmatched": FactKind.STUDY_UNMATCHED,
 }
 
 
@@ -47,9 +56,10 @@ def make_rule(destination: DestinationSettings) -> DestinationRule:
         "modalities": frozenset(destination.modalities),
         "senders": frozenset(destination.senders),
     }
-    if isinstance(destination, MppsDestination):
+    if isinstance(destination, MppsDestination | IanDestination):
+        forwards = Forwards.PERFORMED if isinstance(destination, MppsDestination) else Forwards.AVAILABILITY
         not_from = frozenset({destination.ae_title, *destination.not_from})
-        return DestinationRule(**common, events=frozenset(), forwards=Forwards.PERFORMED, not_from=not_from)
+        return DestinationRule(**common, events=frozenset(), forwards=forwards, not_from=not_from)
     if isinstance(destination, MppsEventDestination):
         kinds = frozenset(EVENTS[event] for event in destination.events)
         return DestinationRule(**common, events=frozenset(), forwards=Forwards.EVENTS, kinds=kinds)

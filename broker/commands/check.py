@@ -13,6 +13,7 @@ from broker.commands.common import ConfigOption
 from broker.destination_settings import (
     DestinationSettings,
     Hl7Destination,
+    IanDestination,
     MppsDestination,
     MppsEventDestination,
     WebhookDestination,
@@ -199,7 +200,7 @@ def _reach(destination: DestinationSettings) -> Finding:
 
 
 def _address(destination: DestinationSettings) -> tuple[str, int] | None:
-    if isinstance(destination, Hl7Destination | MppsDestination):
+    if isinstance(destination, Hl7Destination | MppsDestination | IanDestination):
         return destination.host, destination.port
     if isinstance(destination, MppsEventDestination) and destination.host:
         return destination.host, destination.port

@@ -16,6 +16,8 @@ from broker.domain.notifications import Notification
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 #: of a step, what is told without patient data
 _STEP = ("scheduled_procedure_step_id", "status", "modality", "stations", "start_date", "start_time")
+#: of images, what is told: the study, where they are, how many the notice named, and what is there of those reported
+_IMAGES = ("study", "at", "instances", "available", "expected", "missing", "unavailable", "performed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,15 @@ def _minimal(payload: Mapping[str, Any]) -> dict[str, object]:
         else None,
         "procedures": [_procedure(procedure) for procedure in payload["procedures"]],
         "performed": payload["performed"],
+        **_images(payload),
     }
+
+
+def _images(payload: Mapping[str, Any]) -> dict[str, object]:
+    """Of facts about images only: which study, where they are, and how many; no names."""
+    if not str(payload["fact"]).startswith("study."):
+        return {}
+    return {"images": {key: payload["data"].get(key) for key in _IMAGES}}
 
 
 def _procedure(procedure: Mapping[str, Any]) -> dict[str, object]:
@@ -71,4 +81,5 @@ def _procedure(procedure: Mapping[str, Any]) -> dict[str, object]:
 
 def _named(payload: Mapping[str, Any]) -> dict[str, object]:
     """Everything the fact was recorded with."""
-    return {key: payload[key] for key in ("fact", "patient", "visit", "order", "procedures", "performed")}
+    kept = ("fact", "patient", "visit", "order", "procedures", "performed")
+    return {**{key: payload[key] for key in kept}, **_images(payload)}

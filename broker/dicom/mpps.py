@@ -3,38 +3,20 @@
 Translates between plain requests and the use cases of performed steps; knows no transport and decides no workflow.
 """
 
-import logging
-from collections.abc import Callable, Collection
-
 from broker.dicom import datasets
 from broker.dicom.messages import Request, Response
-from broker.dicom.statuses import MAY_NO_LONGER_BE_UPDATED, Status
+from broker.dicom.n_services import MPPS, MPPS_RETRIEVE, answer, decoded
+from broker.dicom.statuses import Status
 from broker.domain.dicom_json import Dataset, key_of
-from broker.domain.errors import Conflict, Unavailable
 from broker.domain.identifiers import random_uid
-from broker.domain.performed_faults import PerformedFault, PerformedRefusal, Quirk, Toleration
-from broker.domain.performed_table import TABLE, TAG
+from broker.domain.performed_table import TABLE
 from broker.services import performed
 from broker.services.context import Context
 
-MPPS = "1.2.840.10008.3.1.2.3.3"
-MPPS_RETRIEVE = "1.2.840.10008.3.1.2.3.4"
+__all__ = ["MPPS", "MPPS_RETRIEVE", "MppsHandler"]
 
 #: what every performed step has, if only without a value (type 2)
 _ALWAYS_KEPT = tuple(row.tag for row in TABLE.values() if row.create.startswith("2"))
-_COMMENT_LIMIT = 64
-_log = logging.getLogger(__name__)
-
-_STATUSES = {
-    PerformedFault.MISSING: Status.MISSING_ATTRIBUTE,
-    PerformedFault.EMPTY: Status.MISSING_ATTRIBUTE_VALUE,
-    PerformedFault.INVALID: Status.INVALID_ATTRIBUTE_VALUE,
-    PerformedFault.NOT_SETTABLE: Status.NO_SUCH_ATTRIBUTE,
-    PerformedFault.DUPLICATE: Status.DUPLICATE_SOP_INSTANCE,
-    PerformedFault.UNKNOWN: Status.NO_SUCH_SOP_INSTANCE,
-    PerformedFault.INVALID_UID: Status.INVALID_OBJECT_INSTANCE,
-    PerformedFault.FINAL: Status.PROCESSING_FAILURE,
-}
 
 
 class MppsHandler:
@@ -46,18 +28,18 @@ class MppsHandler:
     def create(self, request: Request) -> Response:
         """N-CREATE.  Without an instance UID one is assigned and returned (PS3.7 section 10.1.5.1.3)."""
         uid = request.sop_instance_uid or random_uid()
-        return self._answer("N-CREATE", request, MPPS, lambda: self._create(request, uid))
+        return answer("N-CREATE", request, {MPPS}, lambda: self._create(request, uid))
 
     def set(self, request: Request) -> Response:
         """N-SET."""
-        return self._answer("N-SET", request, MPPS, lambda: self._set(request))
+        return answer("N-SET", request, {MPPS}, lambda: self._set(request))
 
     def get(self, request: Request) -> Response:
         """N-GET; an empty attribute list asks for everything.
 
         PS3.4 F.8.2.1 wants the Retrieve SOP Class named; that under which the instance was made is let pass.
         """
-        return self._answer("N-GET", request, MPPS_RETRIEVE, lambda: self._get(request), also=MPPS)
+        return answer("N-GET", request, {MPPS_RETRIEVE, MPPS}, lambda: self._get(request))
 
     def _create(self, request: Request, uid: str) -> Response:
         result = performed.start(self._context, self._message(request, uid))
@@ -80,77 +62,15 @@ class MppsHandler:
         return Response(status, encoded, offending=unknown, sop_instance_uid=result.sop_instance_uid)
 
     def _message(self, request: Request, uid: str) -> performed.PerformedMessage:
-        decoded = datasets.decode(request.dataset, request.transfer_syntax_uid)
-        tolerated: tuple[Toleration, ...] = ()
-        if decoded.faulty_text:
-            policy = self._context.site.performed.of_device(request.association.calling_ae_title)
-            if Quirk.UNDECODABLE_TEXT not in policy.tolerate:
-                raise PerformedRefusal(
-                    PerformedFault.INVALID, ("SpecificCharacterSet",), (TAG["SpecificCharacterSet"],)
-                )
-            tolerated = (Toleration(Quirk.UNDECODABLE_TEXT),)
+        dataset, tolerated = decoded(self._context, request)
         return performed.PerformedMessage(
             sop_instance_uid=uid,
-            dataset=decoded.dataset,
+            dataset=dataset,
             calling_ae_title=request.association.calling_ae_title,
             transfer_syntax_uid=request.transfer_syntax_uid,
             received=request.dataset,
             tolerated=tolerated,
         )
-
-    def _answer(
-        self, service: str, request: Request, sop_class_uid: str, work: Callable[[], Response], *, also: str = ""
-    ) -> Response:
-        """Run ``work``; each way to fail has its status and is logged without contents."""
-        response = self._attempt(service, request, {sop_class_uid, also}, work)
-        if response.error_comment is not None:
-            _log.warning(
-                "%s from %s answered 0x%04X: %s",
-                service, request.association.calling_ae_title, response.status, response.error_comment,
-            )  # fmt: skip
-        return response
-
-    def _attempt(
-        self, service: str, request: Request, sop_classes: Collection[str], work: Callable[[], Response]
-    ) -> Response:
-        if request.sop_class_uid not in sop_classes:
-            known = request.sop_class_uid in {MPPS, MPPS_RETRIEVE}
-            status = Status.UNRECOGNISED_OPERATION if known else Status.NO_SUCH_SOP_CLASS
-            return Response(status, error_comment=f"{service} is not a service of this SOP class")
-        try:
-            return work()
-        except PerformedRefusal as refusal:
-            return refused(refusal, service)
-        except datasets.DatasetError as error:
-            return Response(Status.PROCESSING_FAILURE, error_comment=_comment(str(error)))
-        except Unavailable:
-            return Response(Status.PROCESSING_FAILURE, error_comment="database not reachable, repeat later")
-        except Conflict:
-            return Response(Status.PROCESSING_FAILURE, error_comment="busy with this exam, repeat later")
-
-
-def refused(refusal: PerformedRefusal, service: str) -> Response:
-    """The failure response of a refusal.  N-SET does not know Missing Attribute (0120): 0121 stands in for it."""
-    status = _STATUSES[refusal.fault]
-    if service != "N-CREATE" and status is Status.MISSING_ATTRIBUTE:
-        status = Status.MISSING_ATTRIBUTE_VALUE
-    error_id = MAY_NO_LONGER_BE_UPDATED if refusal.fault is PerformedFault.FINAL else None
-    return Response(status, error_comment=_words(refusal), error_id=error_id, offending=refusal.tags)
-
-
-def _words(refusal: PerformedRefusal) -> str:
-    """Fault and first offending attribute, as much of its path as fits the Error Comment."""
-    if not refusal.paths:
-        return _comment(refusal.fault.value)
-    path = refusal.paths[0]
-    last = path.rpartition(">")[2]
-    choices = (f"{refusal.fault.value}: {path}", f"{refusal.fault.value}: {last}", last)
-    return _comment(next((c for c in choices if len(c) <= _COMMENT_LIMIT), last))
-
-
-def _comment(text: str) -> str:
-    """At most 64 characters of the default repertoire (LO; PS3.7 Annex C)."""
-    return text.encode("ascii", "replace").decode("ascii")[:_COMMENT_LIMIT]
 
 
 def _tag_of(key: str) -> int:

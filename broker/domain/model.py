@@ -235,6 +235,14 @@ class FactKind(StrEnum):
     MISMATCH_FOUND = "alarm.mismatch"
     CANCELED_DURING_EXAM = "alarm.canceled_during_exam"
     LATE_EXAM = "alarm.late_exam"
+    #: an archive told where images of the study are, and nothing that is known of is missing
+    STUDY_AVAILABLE = "study.available"
+    #: the same, while some images that the device reported are not available yet, or no more
+    STUDY_PARTLY_AVAILABLE = "study.partly_available"
+    #: images of a study that belongs to no exam and no order
+    STUDY_UNMATCHED = "study.unmatched"
+    STUDY_SET_ASIDE = "study.set_aside"
+    STUDY_QUEUED = "study.queued"
     #: kind of outbox entries that hand a message on; never a fact of the history
     MESSAGE_APPLIED = "message.applied"
     NOTIFICATION_DELIVERED = "notification.delivered"

@@ -9,7 +9,8 @@ from datetime import timedelta
 
 from broker.services.context import Context
 from broker.store import attention as store
-from broker.store import unmatched
+from broker.store import availability, unmatched
+from broker.store.availability import WaitingImages
 from broker.store.database import Connection
 
 _LIMIT = 100
@@ -27,6 +28,8 @@ class Attention:
     refused: tuple[store.RefusedMessage, ...]
     #: destinations that do not take what waits for them
     silent: tuple[store.Undelivered, ...]
+    #: images of studies that belong to no exam and no order
+    images: tuple[WaitingImages, ...] = ()
 
     @property
     def parked(self) -> int:
@@ -53,6 +56,7 @@ def look(context: Context) -> Attention:
             unmatched=tuple(unmatched.listed(connection, _LIMIT)),
             backlog=backlog,
             refused=tuple(store.refused(connection, now - _REFUSED_SINCE, _LIMIT)),
+            images=tuple(availability.listed(connection, _LIMIT)),
             silent=tuple(b for b in backlog if b.state == "pending" and (b.tried or now - b.oldest_at > _SILENT_AFTER)),
         )
 

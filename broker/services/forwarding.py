@@ -1,24 +1,36 @@
-"""Handing on what was received, byte for byte: MPPS requests to other providers, HL7 messages to other systems.
+"""Handing on what was received, byte for byte: MPPS requests, availability notices, HL7 messages.
 
 The ``enqueue`` functions run inside the transaction that stored the request; the others serve the destinations.  The
 outbox entry names the stored request, it does not hold it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from broker.domain.model import FactKind
+from broker.domain.model import FactKind, Order
 from broker.domain.notification_payload import modalities
 from broker.domain.notifications import Forwards
 from broker.services.context import Context
 from broker.services.outbox import ReceivedRequest, forward
+from broker.store import availability, orders
 from broker.store import forwarding as store
-from broker.store import orders
+from broker.store.availability import StoredNotice
 from broker.store.database import Connection
 from broker.store.forwarding import StoredRequest
 
-__all__ = ["StoredRequest", "creation", "enqueue_message", "enqueue_performed", "raw_message", "request"]
+__all__ = [
+    "ReceivedNotice",
+    "StoredNotice",
+    "StoredRequest",
+    "creation",
+    "enqueue_message",
+    "enqueue_notice",
+    "enqueue_performed",
+    "notice",
+    "raw_message",
+    "request",
+]
 
 
 def enqueue_performed(
@@ -70,6 +82,30 @@ def enqueue_message(
     forward(connection, context.site.destinations, received)
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedNotice:
+    """An availability notice that was stored: its key, its study, and who sent it."""
+
+    key: int
+    study_instance_uid: str
+    calling_ae_title: str
+
+
+def enqueue_notice(  # noqa: PLR0917 - one notice's circumstances, all needed
+    connection: Connection, context: Context, kind: FactKind, notice: ReceivedNotice, kinds: frozenset[str],
+    order: Order | None, at: datetime,
+) -> None:  # fmt: skip
+    """An availability notice was stored: hand it on.  Those about one study stay in order among themselves."""
+    if not _wanted(context, Forwards.AVAILABILITY):
+        return
+    received = ReceivedRequest(
+        Forwards.AVAILABILITY, kind, f"study:{notice.study_instance_uid}", {"availability_notice": notice.key}, at,
+        modalities=kinds, sender=order.sender if order else "", calling_ae_title=notice.calling_ae_title,
+        request_key=order.key if order else None,
+    )  # fmt: skip
+    forward(connection, context.site.destinations, received)
+
+
 def _wanted(context: Context, *forwards: Forwards) -> bool:
     return any(rule.forwards in forwards for rule in context.site.destinations)
 
@@ -89,3 +125,9 @@ def raw_message(context: Context, payload: Mapping[str, object]) -> bytes | None
     """The bytes of the message that an entry hands on; None when it is no longer kept."""
     key = int(str(payload["journal"]))
     return context.database.read(lambda c: store.raw_message(c, key))
+
+
+def notice(context: Context, payload: Mapping[str, object]) -> StoredNotice | None:
+    """The availability notice that an entry hands on; None when it is no longer kept."""
+    key = int(str(payload["availability_notice"]))
+    return context.database.read(lambda c: availability.stored(c, key))

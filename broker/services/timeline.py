@@ -3,14 +3,16 @@
 Owns which rows make a moment and their order.  Must not: word them (the pages do), nor decode messages.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from broker.domain.availability import Coverage, coverage
 from broker.domain.model import FactKind, Identifier, Order, Patient, Visit
 from broker.domain.states import OPEN
 from broker.domain.worklist_item import compose
 from broker.services.context import Context
+from broker.store import availability as notices
 from broker.store import events, orders, patients
 from broker.store import timeline as store
 from broker.store.database import Connection
@@ -47,6 +49,14 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class StudyImages:
+    """Where the images of a study are, and how many of those that devices reported."""
+
+    retrieve_ae_titles: tuple[str, ...]
+    coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRecord:
     """An order as it stands, with its patient, its visit, its exams and its history (newest first)."""
 
@@ -55,6 +65,8 @@ class OrderRecord:
     visit: Visit | None
     exams: tuple[store.PerformedRow, ...]
     moments: tuple[Moment, ...]
+    #: by Study Instance UID, the images that archives told of
+    images: Mapping[str, StudyImages] = field(default_factory=dict)
 
     @property
     def missing(self) -> dict[int, tuple[str, ...]]:
@@ -77,15 +89,30 @@ def of_order(context: Context, request_key: int) -> OrderRecord | None:
         if order is None or order.patient_key is None:
             return None
         steps = [step.key for step in order.steps if step.key is not None]
+        exams = tuple(store.performed(connection, steps))
         return OrderRecord(
             order=order,
             patient=patients.load(connection, order.patient_key),
             visit=patients.load_visit(connection, order.visit_key) if order.visit_key is not None else None,
-            exams=tuple(store.performed(connection, steps)),
+            exams=exams,
             moments=tuple(_newest_first(list(_moments(connection, request_key, steps)))),
+            images=_images(connection, order, exams),
         )
 
     return context.database.read(work)
+
+
+def _images(connection: Connection, order: Order, exams: Sequence[store.PerformedRow]) -> dict[str, StudyImages]:
+    """What archives told of the studies of an order, beside what its exams reported."""
+    found = {}
+    for procedure in order.procedures:
+        steps = {step.key for step in procedure.steps}
+        mine = {exam.key: exam.dataset for exam in exams if exam.step_key in steps}
+        told = [row.notice for row in notices.about(connection, [procedure.study_instance_uid], list(mine))]
+        if told:
+            places = tuple(dict.fromkeys(title for notice in told for title in notice.retrieve_ae_titles))
+            found[procedure.study_instance_uid] = StudyImages(places, coverage(told, mine.values()))
+    return found
 
 
 def _moments(connection: Connection, request_key: int, steps: Sequence[int]) -> Iterator[Moment]:

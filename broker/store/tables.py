@@ -20,6 +20,7 @@ from sqlalchemy import (
     text,
 )
 
+from broker.store import availability_tables as _availability_tables  # noqa: F401
 from broker.store import device_tables as _device_tables  # noqa: F401
 from broker.store import (
     intake_tables as _intake_tables,  # noqa: F401 - the tables of these modules are part of metadata

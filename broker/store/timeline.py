@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from broker.domain.dicom_json import Dataset
 from broker.store.tables import (
     event,
     journal_entry,
@@ -79,7 +80,7 @@ class PerformedRow:
     status: str
     sop_instance_uid: str
     station: str
-    dataset: object
+    dataset: Dataset
     origin: str
     step_key: int
     #: what counts while a correction by staff stands

@@ -14,7 +14,7 @@ from broker.domain.errors import Reason, Refusal
 from broker.domain.model import Actor, Source
 from broker.domain.performing_reasons import MEANINGS
 from broker.domain.states import PerformedStatus
-from broker.services import board, correcting, orders_from_exams, protocol_export, reconciling
+from broker.services import availability, board, correcting, orders_from_exams, protocol_export, reconciling
 from broker.services.correcting import Correction
 from broker.services.people import SignedIn
 from broker.web.auth import Operator, Visitor, may_operate
@@ -133,6 +133,13 @@ def withdraw(performed_key: int, who: Operator, parts: Shared) -> RedirectRespon
     """Withdraw the correction."""
     correcting.withdraw(parts.context, _actor(who), performed_key)
     return _back(performed_key)
+
+
+@router.post("/images/{key}/set-aside")
+def set_images_aside(key: int, who: Operator, parts: Shared) -> RedirectResponse:
+    """Say that images which an archive told of have no order here."""
+    availability.set_aside(parts.context, _actor(who), key)
+    return RedirectResponse("/attention#images", 303)
 
 
 def _digits(moment: str) -> str:

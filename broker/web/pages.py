@@ -12,7 +12,7 @@ from broker.domain.dicom_json import Dataset
 from broker.services import attention, board, timeline
 from broker.services.people import SignedIn
 from broker.web import timeline_words
-from broker.web.auth import Author, Visitor
+from broker.web.auth import Author, Visitor, may_operate
 from broker.web.board_view import ROOMS, View, by_day, by_modality, view_of
 from broker.web.parts import Parts, Shared
 from broker.web.rendering import NO_STORE, page
@@ -86,7 +86,7 @@ def show_order(
         "record": record, "order": record.order, "request_key": request_key, "code_words": board.code_words,
         "history": timeline_words.lines(record, parts.config.segments), "step_start": _step_start,
         "missing": record.missing,
-        "protocol": _protocol,
+        "protocol": _protocol, "image_words": timeline_words.image_words,
     }  # fmt: skip
     template = "_order.html" if fragment else "order.html"
     return page(request, template, **_common(who, now, changes.fingerprint), **values)
@@ -99,7 +99,8 @@ def show_attention(request: Request, who: Visitor, parts: Shared, fragment: Frag
     now = board.local_now(parts.context)
     found = attention.look(parts.context)
     template = "_attention.html" if fragment else "attention.html"
-    return page(request, template, attention=found, **_common(who, now, changes.fingerprint))
+    values = {"attention": found, "operates": may_operate(who), **_common(who, now, changes.fingerprint)}
+    return page(request, template, **values)
 
 
 def _protocol(dataset: Dataset) -> Mapping[protocol_record.Section, list[protocol_record.Entry]]:

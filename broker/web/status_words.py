@@ -53,6 +53,7 @@ MARK: Mapping[Mark, Look] = {
     ),
 }
 
+IMAGES = Look("Images without order", "question", "unmatched", "An archive has images of a study that no order names.")
 UNMATCHED = Look("Unmatched exam", "question", "unmatched", "A device reported an exam that belongs to no known order.")
 PARKED = Look(
     "Parked notification", "envelope", "parked", "A destination refused a notification; a person must decide."

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from broker.domain.availability import Coverage
 from broker.domain.model import FactKind, Source
 from broker.services.timeline import HistoryEvent, Message, Moment, Notification, OrderRecord, Query, Told
 from broker.web.config import Segments
@@ -50,6 +51,11 @@ _FACTS: Mapping[FactKind, str] = {
     FactKind.LATE_EXAM: "{actor} began an exam after the step was finished",
     FactKind.MISMATCH_FOUND: "{actor} named another patient than the order",
     FactKind.CANCELED_DURING_EXAM: "{actor} cancelled the order after the exam had begun",
+    FactKind.STUDY_AVAILABLE: "Images of the study are available",
+    FactKind.STUDY_PARTLY_AVAILABLE: "Some images of the study are available",
+    FactKind.STUDY_UNMATCHED: "{actor} has images that belong to no exam and no order",
+    FactKind.STUDY_SET_ASIDE: "{actor} decided that images have no order here",
+    FactKind.STUDY_QUEUED: "{actor} let images wait for their order again",
     FactKind.MESSAGE_APPLIED: "{actor} sent a message",
     FactKind.NOTIFICATION_DELIVERED: "{actor} was told",
     FactKind.NOTIFICATION_PARKED: "{actor} refused a notification",
@@ -182,6 +188,8 @@ def _fact(at: datetime, fact: HistoryEvent, record: OrderRecord) -> Line:
     if fact.kind is FactKind.STEP_STATUS:
         words, tone = _status_words(fact.data, note), _status_tone(fact.data)
         note = ""
+    elif fact.kind in _STUDY_FACTS:
+        words, note = f"{words} at {_listed(fact.data.get('at'))}", _images(fact.data)
     elif fact.kind in (FactKind.ORDER_CHANGED, FactKind.PATIENT_UPDATED):
         note = _changed(fact.data)
     elif fact.kind is FactKind.PERFORMED_CORRECTED:
@@ -207,6 +215,29 @@ def _details(fact: HistoryEvent, record: OrderRecord) -> list[Detail]:
         if exam is not None:
             found.append(Detail("The exam as it is known now", dataset_lines(exam.dataset)))
     return found
+
+
+_STUDY_FACTS = frozenset({FactKind.STUDY_AVAILABLE, FactKind.STUDY_PARTLY_AVAILABLE})
+
+
+def _listed(values: object) -> str:
+    names = [str(v) for v in values] if isinstance(values, list) else []
+    return ", ".join(names) or "an archive that is not named"
+
+
+def _images(data: Mapping[str, object]) -> str:
+    expected = int(str(data["expected"])) if "expected" in data else None
+    available, missing, unavailable = (int(str(data.get(n, 0))) for n in ("available", "missing", "unavailable"))
+    return image_words(Coverage(available, expected, missing, unavailable))
+
+
+def image_words(coverage: Coverage) -> str:
+    """How many images are there, beside what devices reported."""
+    gone = f", {coverage.unavailable} not to be retrieved" if coverage.unavailable else ""
+    if coverage.expected is None:
+        return f"{plural(coverage.available, 'instance')}; no device reported any to compare with{gone}"
+    there = coverage.expected - coverage.missing
+    return f"{there} of the {plural(coverage.expected, 'instance')} that the device reported{gone}"
 
 
 _EXAM_FACTS = frozenset(

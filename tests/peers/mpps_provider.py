@@ -1,4 +1,5 @@
-"""Owns: an MPPS provider on plain pynetdicom that answers as a script says and keeps the bytes it got.
+"""Owns: a provider of MPPS (or another class with N-CREATE) on plain pynetdicom that answers as a script says and keeps
+the bytes it got.
 Must not: use the broker's own DICOM code.
 """
 
@@ -76,13 +77,13 @@ def _status(code: int, error_id: int | None = None) -> Dataset:
 @contextmanager
 def mpps_provider(
     script: Iterable[int | tuple[int, int]] = (), *, syntaxes: Sequence[str] = BOTH, strict: bool = False,
-    called: str = "",
+    called: str = "", sop_class: str = ModalityPerformedProcedureStep,
 ) -> Iterator[MppsProvider]:  # fmt: skip
     """Listens at once.  With `called`, only that AE title is accepted."""
     state = MppsProvider(deque(script), strict=strict)
     ae = AE(ae_title=called or "ARCHIVE")
     ae.require_called_aet = bool(called)
-    ae.add_supported_context(ModalityPerformedProcedureStep, list(syntaxes))
+    ae.add_supported_context(sop_class, list(syntaxes))
     handlers: list[Any] = [(evt.EVT_N_CREATE, state.create), (evt.EVT_N_SET, state.change)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     assert server is not None

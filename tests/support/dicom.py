@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from broker.dicom.acceptor import Acceptor
 from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
+from broker.dicom.availability import AvailabilityHandler
 from broker.dicom.handlers import BrokerHandlers
 from broker.dicom.mpps import MppsHandler
 from broker.dicom.scu import Peer
@@ -57,7 +58,8 @@ def provider(
     worklist = WorklistHandler(context, WorklistConfig(limit, charset), registry, log)
     policy = AssociationPolicy(registry, log, accept_unknown=accept_unknown)
     config = AcceptorConfig(port=0, fuzzy_names=True, timezone_adjustment=True)
-    acceptor = Acceptor(config, BrokerHandlers(worklist, MppsHandler(context)), policy.admit, AssociationLog(log))
+    handlers = BrokerHandlers(worklist, MppsHandler(context), AvailabilityHandler(context))
+    acceptor = Acceptor(config, handlers, policy.admit, AssociationLog(log))
     acceptor.start()
     try:
         yield Provider(context, acceptor.port, log, acceptor, registry)

@@ -70,6 +70,7 @@ DESTINATION: dict[str, dict[str, object]] = {
     "hl7": {"host": "h", "port": 1},
     "mpps": {"host": "h", "port": 104, "ae_title": "A"},
     "mpps_event": {"ae_title": "A"},
+    "ian": {"host": "h", "port": 104, "ae_title": "A"},
     "webhook": {"url": "https://h/x", "secret_env": "S"},
     "file": {"folder": "out"},
 }

@@ -49,6 +49,7 @@ SUPPORTED = (
     # PS3.4 F.8: the instance was made under the MPPS SOP Class, and some requestors name that one
     SopClass(MPPS_RETRIEVE, frozenset({Operation.N_GET}), also_named=frozenset({MPPS})),
     SopClass(MPPS_NOTIFICATION, frozenset(), has_events=True),
+    SopClass(INSTANCE_AVAILABILITY, frozenset({Operation.N_CREATE})),
 )
 
 

@@ -20,6 +20,7 @@ GROUPS = {
         "devices",
         "mpps",
         "performed",
+        "availability",
         "notifications",
         "destinations",
         "users",
@@ -36,6 +37,7 @@ COMMANDS = [
     "performed export", "destinations list", "destinations pause", "destinations drain", "destinations resume",
     "mpps start", "mpps complete", "mpps discontinue",
     "mpps show", "notifications list", "notifications retry", "notifications park", "notifications skip", "users link",
+    "availability list", "availability set-aside",
     "users list", "emulate ris", "emulate modality",
 ]  # fmt: skip
 

@@ -109,3 +109,13 @@ def test_which_addresses_are_of_the_public_internet(address: str, public: bool) 
 def test_private_addresses_are_not_connected_to(url: str) -> None:
     with pytest.raises(RequestFailed, match="not of the public Internet"):
         Poster(Target(url)).post(b"", {})
+
+
+def test_facts_about_images_say_where_they_are() -> None:
+    about = sample(FactKind.STUDY_PARTLY_AVAILABLE)
+    data = {"study": "1.2", "at": ["ARCHIVE"], "instances": 1, "available": 1, "missing": 1, "unavailable": 0}
+    about = replace(about, payload={**about.payload, "fact": about.kind.value, "data": data})
+    for style in (EventStyle("R"), EventStyle("R", patient_data=True)):
+        told = cloud_event.document(about, style)["data"]
+        assert isinstance(told, dict)
+        assert told["images"] == {**data, "expected": None, "performed": None}
