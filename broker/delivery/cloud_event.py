@@ -53,6 +53,7 @@ def _minimal(payload: Mapping[str, Any]) -> dict[str, object]:
     order = payload["order"]
     return {
         "fact": payload["fact"],
+        "inferred": _inferred(payload),
         "order": {key: order[key] for key in ("sender", "placer", "filler", "accession", "priority")}
         if order
         else None,
@@ -71,4 +72,10 @@ def _procedure(procedure: Mapping[str, Any]) -> dict[str, object]:
 
 def _named(payload: Mapping[str, Any]) -> dict[str, object]:
     """Everything the fact was recorded with."""
-    return {key: payload[key] for key in ("fact", "patient", "visit", "order", "procedures", "performed")}
+    kept = ("fact", "patient", "visit", "order", "procedures", "performed")
+    return {"inferred": _inferred(payload), **{key: payload[key] for key in kept}}
+
+
+def _inferred(payload: Mapping[str, Any]) -> bool:
+    """True when no device said so: a person, a message or a rule did."""
+    return bool(payload["data"].get("inferred"))
