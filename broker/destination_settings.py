@@ -19,7 +19,7 @@ AnyEvent = Literal[
     "started", "completed", "discontinued", "returned", "corrected", "placed", "changed", "canceled", "held",
     "released", "reported", "patient_updated", "patient_merged", "exam_started", "exam_updated", "exam_completed",
     "exam_discontinued",
-    "exam_unmatched",
+    "exam_unmatched", "exam_stuck",
 ]  # fmt: skip
 Port = Annotated[int, Field(ge=1, le=65535)]
 _ORDER_LIFE: tuple[OrderEvent, ...] = ("started", "completed", "discontinued", "returned", "corrected")

@@ -30,13 +30,13 @@ _PERFORMED: Mapping[StepStatus, PerformedStatus] = {
 _NOTE_LIMIT = 500
 _CODE_LIMIT = 64
 _INSTEAD: Mapping[StepStatus, str] = {
-    _S.ARRIVED: "it is arrived already",
+    _S.ARRIVED: "the patient has arrived already",
     _S.READY: "the patient is ready already",
-    _S.STARTED: "it is in progress already",
-    _S.HELD: "its order is on hold: have it released first",
-    _S.COMPLETED: "it is completed: undo that first, or correct the exam",
-    _S.DISCONTINUED: "it is discontinued: undo that first, or correct the exam",
-    _S.CANCELED: "its order was cancelled",
+    _S.STARTED: "the exam is in progress already",
+    _S.HELD: "the order is on hold: have it released first",
+    _S.COMPLETED: "the exam is completed: undo that, or correct the exam",
+    _S.DISCONTINUED: "the exam is discontinued: undo that, or correct the exam",
+    _S.CANCELED: "the order was cancelled",
 }
 
 #: a performed step as the state table wants it: its status, and whether its reason sends the step back to the list
@@ -75,20 +75,22 @@ class Inference:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A step as somebody speaks about it: its state, its exams, and whether one of them runs.
+    """A step as somebody speaks about it.
 
-    ``returns``: the reason that is given sends the step back to the list.
+    ``returns``: the reason that is given sends the step back to the list.  ``spoken_for``: somebody spoke for its
+    silent exams before, and that counts.
     """
 
     status: StepStatus
     resting: StepStatus
     exams: tuple[Performed, ...]
     returns: bool = False
+    spoken_for: bool = False
 
     @property
     def running(self) -> bool:
-        """True while a device reports an exam of the step."""
-        return any(not status.final for status, _ in self.exams)
+        """True while a device reports an exam of the step, and nobody spoke for it."""
+        return not self.spoken_for and any(not status.final for status, _ in self.exams)
 
 
 def check(saying: Saying, situation: Situation, *, although_running: bool) -> None:
@@ -98,10 +100,7 @@ def check(saying: Saying, situation: Situation, *, although_running: bool) -> No
         words = ", ".join(status.value for status in SAYABLE)
         raise Refusal(Reason.INVALID_VALUE, f"one of {words} can be said of a step", where="status")
     if situation.status not in allowed:
-        raise Refusal(
-            Reason.WRONG_STATE, f"the step cannot become {saying.status.value}: {_INSTEAD[situation.status]}",
-            where="step",
-        )  # fmt: skip
+        raise Refusal(Reason.WRONG_STATE, _INSTEAD[situation.status], where="step")
     _check_reason(saying, situation)
     if situation.running and not although_running:
         raise Refusal(
@@ -168,6 +167,21 @@ def after_withdrawing(
     if performed:
         return derive_step(situation.status, situation.resting, performed)
     return withdrawn.before if withdrawn.before in WAITING | {_S.HELD} else situation.resting
+
+
+def shown(status: StepStatus, standing: Sequence[Inference]) -> Inference | None:
+    """The inference that the state of a step rests on, of all that stands (oldest first); None when none does."""
+    newest = standing[-1] if standing else None
+    return newest if newest is not None and not newest.overruled and newest.saying.status is status else None
+
+
+def undoable(status: StepStatus, standing: Sequence[Inference]) -> Inference | None:
+    """What would be undone; None when nothing can be."""
+    newest = standing[-1] if standing else None
+    if newest is None or newest.overruled:
+        return None
+    sent_back = newest.saying.status is _S.DISCONTINUED and status in WAITING
+    return newest if sent_back or newest.saying.status is status else None
 
 
 def offers(status: StepStatus) -> tuple[StepStatus, ...]:

@@ -26,7 +26,7 @@ from broker.services import items
 from broker.services.context import Context
 from broker.services.history import About, record
 from broker.services.performed_effects import reason_from_key, returns
-from broker.store import inferences, orders
+from broker.store import inferences, orders, stuck
 from broker.store import performed as store
 from broker.store.database import Connection
 
@@ -59,14 +59,15 @@ class _Scene:
     def situation(self, code: str = "") -> Situation:
         """The step as the rules see it; ``code`` is the reason to discontinue that is about to be given."""
         exams = tuple((e.status, returns(self.context, e.discontinuation_code)) for e in self.exams)
-        return Situation(self.step.status, self.step.resting, exams, returns(self.context, code))
+        spoken_for = newest_performing(self.standing) is not None
+        return Situation(self.step.status, self.step.resting, exams, returns(self.context, code), spoken_for)
 
 
 def say(context: Context, actor: Actor, step_key: int, saying: Saying, *, although_running: bool = False) -> Said:
     """Let ``saying`` count for the step until it is undone or a device reports otherwise.
 
-    ``although_running``: also when a device reports an exam of the step and has not ended it.  Raises Refusal; its
-    ``where`` is ``domain.inferring.RUNNING`` when only that stands in the way.
+    ``although_running``: also when a device reports an exam of the step and has not ended it; where the step is stuck,
+    that is known.  Raises Refusal; its ``where`` is ``domain.inferring.RUNNING`` when only that stands in the way.
     """
     return context.database.write(
         lambda c: say_in(_scene(c, context, actor, step_key), saying, although_running=although_running)
@@ -78,7 +79,8 @@ def say_in(scene: _Scene, saying: Saying, *, although_running: bool) -> Said:
     meaning = saying.reason_meaning or MEANINGS.get(saying.reason_code, "")
     saying = Saying(saying.status, saying.reason_code.strip(), meaning, saying.note.strip())
     situation = scene.situation(saying.reason_code)
-    check(saying, situation, although_running=although_running)
+    knowing = although_running or (situation.running and stuck.find(scene.connection, _key(scene.step)) is not None)
+    check(saying, situation, although_running=knowing)
     inferences.add(scene.connection, _key(scene.step), saying, scene.step.status, scene.actor, scene.at)
     standing_now = inferences.standing(scene.connection, _key(scene.step))
     counts = newest_performing(standing_now)

@@ -3,17 +3,20 @@
 Owns which rows make a moment and their order.  Must not: word them (the pages do), nor decode messages.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from broker.domain.inferring import Inference
 from broker.domain.model import FactKind, Identifier, Order, Patient, Visit
-from broker.domain.states import OPEN
+from broker.domain.states import OPEN, StepStatus
 from broker.domain.worklist_item import compose
 from broker.services.context import Context
-from broker.store import events, orders, patients
+from broker.store import events, inferences, orders, patients
+from broker.store import stuck as stuck_store
 from broker.store import timeline as store
 from broker.store.database import Connection
+from broker.store.stuck import StuckRow
 
 #: the rows that moments are about, by the names the pages use
 HistoryEvent = events.Event
@@ -55,6 +58,10 @@ class OrderRecord:
     visit: Visit | None
     exams: tuple[store.PerformedRow, ...]
     moments: tuple[Moment, ...]
+    #: by step key: what was said in place of a device and stands, oldest first
+    said: Mapping[int, list[Inference]] = field(default_factory=dict)
+    #: by step key: steps in progress of which nothing is heard
+    stuck: Mapping[int, StuckRow] = field(default_factory=dict)
 
     @property
     def missing(self) -> dict[int, tuple[str, ...]]:
@@ -77,15 +84,23 @@ def of_order(context: Context, request_key: int) -> OrderRecord | None:
         if order is None or order.patient_key is None:
             return None
         steps = [step.key for step in order.steps if step.key is not None]
+        began = [s.key for s in order.steps if s.key is not None and s.status is StepStatus.STARTED]
         return OrderRecord(
             order=order,
             patient=patients.load(connection, order.patient_key),
             visit=patients.load_visit(connection, order.visit_key) if order.visit_key is not None else None,
             exams=tuple(store.performed(connection, steps)),
             moments=tuple(_newest_first(list(_moments(connection, request_key, steps)))),
+            said=inferences.of_steps(connection, steps),
+            stuck={key: row for key in began if (row := stuck_store.find(connection, key)) is not None},
         )
 
     return context.database.read(work)
+
+
+def order_of_step(context: Context, step_key: int) -> int | None:
+    """The key of the order that has the step; None when there is no such step."""
+    return context.database.read(lambda c: orders.request_of_step(c, step_key))
 
 
 def _moments(connection: Connection, request_key: int, steps: Sequence[int]) -> Iterator[Moment]:

@@ -63,7 +63,7 @@ _REMEDIES: Mapping[FactKind, str] = {
     FactKind.CANCELED_DURING_EXAM: "Settle with the department whether the exam counts; the step keeps its status.",
     FactKind.NOTIFICATION_PARKED: "See why below, mend it, then: broker notifications retry.",
     FactKind.PERFORMED_UNMATCHED: "Link the exam to its order, or set it aside: see Exams to reconcile.",
-    FactKind.STEP_STUCK: "Close it as completed or discontinued, or say that it still runs: on the step, at the left.",
+    FactKind.STEP_STUCK: "Close it, or say that it still runs: the buttons are on the step.",
     FactKind.LATE_EXAM: "The step stays finished (performed.reopen). Perhaps the exam belongs to another order?",
 }
 #: facts that tell a change of the whole order and stand out in the list

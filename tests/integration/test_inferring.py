@@ -189,6 +189,16 @@ def test_a_device_that_reports_is_not_spoken_for_unknowingly(peer: Peer) -> None
     assert undo(peer) is S.STARTED
 
 
+def test_a_silent_exam_is_spoken_for_once(peer: Peer) -> None:
+    peer.order()
+    peer.create()
+    assert say(peer, BROKEN, although_running=True) is S.SCHEDULED
+    assert [say(peer, saying) for saying in (ARRIVED, STARTED)] == [S.ARRIVED, S.STARTED]
+    assert [undo(peer), undo(peer), undo(peer)] == [S.ARRIVED, S.SCHEDULED, S.STARTED]
+    with pytest.raises(Refusal, match="has not ended it"):
+        say(peer, COMPLETED)
+
+
 def test_the_own_end_of_a_device_goes_before_the_closing_and_is_taken(peer: Peer) -> None:
     peer.order()
     peer.create()
@@ -245,7 +255,7 @@ def test_what_the_sender_did_since_is_not_undone(peer: Peer) -> None:
     peer.order(control=OrderControl.CANCEL)
     with pytest.raises(Refusal, match="moved on since and is CANCELED"):
         undo(peer)
-    with pytest.raises(Refusal, match="its order was cancelled"):
+    with pytest.raises(Refusal, match="the order was cancelled"):
         say(peer, STARTED)
 
 
