@@ -19,7 +19,7 @@ AnyEvent = Literal[
     "started", "completed", "discontinued", "returned", "corrected", "placed", "changed", "canceled", "held",
     "released", "reported", "patient_updated", "patient_merged", "exam_started", "exam_updated", "exam_completed",
     "exam_discontinued",
-    "exam_unmatched", "study_available", "study_partly_available", "study_unmatched",
+    "exam_unmatched", "exam_stuck", "study_available", "study_partly_available", "study_unmatched",
 ]  # fmt: skip
 ExamEvent = Literal["exam_started", "exam_updated", "exam_completed", "exam_discontinued"]
 Port = Annotated[int, Field(ge=1, le=65535)]

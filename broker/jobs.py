@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from broker.services import availability, housekeeping
+from broker.services import availability, housekeeping, stuck
 from broker.services.context import Context
 
 
@@ -25,6 +25,10 @@ class JobConfig:
     attach: timedelta = timedelta(minutes=1)
     #: None: messages are kept for ever
     keep_messages: timedelta | None = None
+    #: how often exams are looked for that never end
+    watch: timedelta = timedelta(minutes=1)
+    #: which process this is; no two of one database share it
+    owner: str = "broker"
 
 
 class Jobs:
@@ -39,10 +43,13 @@ class Jobs:
             housekeeping.sweep, "interval", seconds=config.sweep.total_seconds(),
             args=(context, config.keep_queries, config.keep_sessions),
         )  # fmt: skip
-
         self._scheduler.add_job(
             availability.attach_waiting, "interval", seconds=config.attach.total_seconds(), args=(context,)
         )
+        self._scheduler.add_job(
+            stuck.look, "interval", seconds=config.watch.total_seconds(), next_run_time=context.clock(),
+            args=(context, config.owner, 3 * config.watch),
+        )  # fmt: skip
         if config.keep_messages is not None:
             self._scheduler.add_job(
                 housekeeping.sweep_messages, "interval", seconds=config.sweep.total_seconds(),

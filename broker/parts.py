@@ -1,5 +1,7 @@
 """The parts of a running broker, made from the settings: one function each."""
 
+import os
+import secrets
 import socket
 import ssl
 from dataclasses import dataclass, replace
@@ -251,4 +253,5 @@ def job_config(settings: Settings) -> JobConfig:
     return JobConfig(
         timedelta(days=jobs.keep_queries_days), timedelta(days=jobs.keep_sessions_days),
         keep_messages=None if messages is None else timedelta(days=messages),
+        owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
     )  # fmt: skip

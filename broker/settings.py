@@ -147,6 +147,19 @@ class WorklistSettings(_Section):
     timezone_adjustment: bool = True
 
 
+Hours = Annotated[float, Field(ge=0, le=24 * 366)]
+
+
+class StuckSettings(_Section):
+    """How many hours an exam may be in progress without a word, and what a rule does then; 0 never."""
+
+    hours: Hours = 3
+    modalities: dict[Annotated[str, Field(pattern=r"^[A-Z0-9]{2,16}$")], Hours] = Field(default_factory=dict)
+    codes: dict[Annotated[str, Field(min_length=1)], Hours] = Field(default_factory=dict)
+    apply_after: Hours = 0
+    apply: Literal["completed", "discontinued"] = "completed"
+
+
 class PerformedSettings(_Section):
     """How strictly MPPS is taken."""
 
@@ -154,6 +167,7 @@ class PerformedSettings(_Section):
     tolerate: tuple[Quirk, ...] = tuple(q for q in Quirk if q in DEFAULT_TOLERATED)
     reopen: Literal["always", "same_device", "never"] = "always"
     reasons: dict[str, Literal["returns", "discontinued", "manual"]] = Field(default_factory=dict)
+    stuck: StuckSettings = Field(default_factory=StuckSettings)
 
 
 class DeliverySettings(_Section):

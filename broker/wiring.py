@@ -1,5 +1,6 @@
 """From settings to what the rooms take: the site's rules and the context of use cases."""
 
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from broker.domain.performing_reasons import Consequence
 from broker.domain.scheduling import OrderPolicy
 from broker.domain.site import Site
 from broker.domain.states import Reopening, StepStatus
+from broker.domain.stuck import StuckPolicy
 from broker.services.context import Context
 from broker.settings import Settings
 from broker.store.database import Database
@@ -45,6 +47,7 @@ EVENTS = {
     "study_available": FactKind.STUDY_AVAILABLE,
     "study_partly_available": FactKind.STUDY_PARTLY_AVAILABLE,
     "study_unmatched": FactKind.STUDY_UNMATCHED,
+    "exam_stuck": FactKind.STEP_STUCK,
 }
 
 
@@ -89,6 +92,23 @@ def make_site(settings: Settings) -> Site:
         orders_update_patients=intake.orders_update_patients,
         shown=frozenset(StepStatus(s) for s in settings.worklist.shown),
         destinations=tuple(make_rule(d) for d in settings.destinations),
+        stuck=make_stuck_policy(settings),
+    )
+
+
+def make_stuck_policy(settings: Settings) -> StuckPolicy:
+    """How long exams may run without a word; 0 hours in the settings mean for ever."""
+    stuck = settings.performed.stuck
+
+    def limit(hours: float) -> timedelta | None:
+        return timedelta(hours=hours) if hours else None
+
+    return StuckPolicy(
+        limit(stuck.hours),
+        {modality: limit(hours) for modality, hours in stuck.modalities.items()},
+        {code: limit(hours) for code, hours in stuck.codes.items()},
+        limit(stuck.apply_after),
+        StepStatus[stuck.apply.upper()],
     )
 
 

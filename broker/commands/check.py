@@ -61,7 +61,7 @@ def _findings(config: ConfigOption) -> Iterator[Finding]:
         yield from (Finding(Grade.ERROR, "settings", str(problem)) for problem in error.problems)
         return
     yield Finding(Grade.OK, "settings", str(find_file(config, {}) or "built-in defaults"))
-    for look in (_data, _database, _ports, _tls, _mappings, _catalogue, _senders, _devices, _destinations):
+    for look in (_data, _database, _ports, _tls, _mappings, _catalogue, _stuck, _senders, _devices, _destinations):
         yield from look(settings)
 
 
@@ -147,6 +147,25 @@ def _catalogue(settings: Settings) -> Iterator[Finding]:
         yield Finding(Grade.ERROR, "catalogue", f"{path}: {error.strerror}; check intake.procedures")
     else:
         yield Finding(Grade.OK, "catalogue", f"{path}, {len(catalogue.procedures)} procedures")
+
+
+def _stuck(settings: Settings) -> Iterator[Finding]:
+    """Limits for exams that never end; a code that nothing has is a limit that never counts."""
+    stuck = settings.performed.stuck
+    limits = {"all": stuck.hours, **stuck.modalities, **stuck.codes}
+    words = ", ".join(f"{name} {f'{hours:g} h' if hours else 'never'}" for name, hours in limits.items())
+    closed = f"after {stuck.apply_after:g} h more as {stuck.apply}" if stuck.apply_after else "by people only"
+    yield Finding(Grade.OK, "stuck", f"alarmed after: {words}; closed {closed}")
+    try:
+        procedures = load_catalogue(parts.catalogue_file(settings)).procedures
+    except (CatalogueError, OSError):  # told by _catalogue
+        return
+    known = {code for code, _ in procedures}
+    known |= {code.code for steps in procedures.values() for step in steps for code in step.protocol_codes}
+    for code in stuck.codes:
+        if code.partition("^")[0] not in known:
+            text = f"performed.stuck.codes: {code} is no code of the catalogue; orders may name it all the same"
+            yield Finding(Grade.WARNING, "stuck", text)
 
 
 def _senders(settings: Settings) -> Iterator[Finding]:

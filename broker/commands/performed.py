@@ -1,16 +1,13 @@
 """``broker performed``: exams that name no order, corrections, and the export of protocol records."""
 
-import getpass
-from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from broker.commands.acting import AccessionArgument, ByOption, StepOption, attempt, person, step_key
 from broker.commands.common import ConfigOption, Failure, opened, table
-from broker.domain.errors import Refusal
-from broker.domain.model import Actor, Source
 from broker.domain.performing_reasons import MEANINGS
 from broker.domain.states import PerformedStatus
 from broker.services import correcting, orders_from_exams, protocol_export, reconciling
@@ -20,9 +17,6 @@ from broker.services.correcting import Correction
 app = typer.Typer(help="Exams that devices performed: reconcile, correct, export.", no_args_is_help=True)
 
 ExamArgument = Annotated[str, typer.Argument(metavar="EXAM", help="Number of the exam, or its SOP Instance UID.")]
-ByOption = Annotated[str, typer.Option("--by", help="Who does it, for the history; else the user of this terminal.")]
-StepOption = Annotated[str, typer.Option("--step", help="Step ID, where the order has several steps.")]
-AccessionArgument = Annotated[str, typer.Argument(metavar="ACCESSION", help="Accession number of the order.")]
 
 
 @app.command("list")
@@ -74,8 +68,8 @@ def link(
 ) -> None:  # fmt: skip
     """Say that an exam was of a step of this order."""
     with opened(config) as context:
-        key, step_key = _key(context, exam), _step(context, accession, step)
-        _do(lambda: reconciling.link(context, _actor(by), key, step_key))
+        key, chosen = _key(context, exam), step_key(context, accession, step)
+        attempt(lambda: reconciling.link(context, person(by), key, chosen))
     typer.echo(f"exam {key}: linked to {accession}")
 
 
@@ -86,8 +80,8 @@ def unlink(
 ) -> None:  # fmt: skip
     """Take a link back; the step is again what its other exams say."""
     with opened(config) as context:
-        key, step_key = _key(context, exam), _step(context, accession, step)
-        _do(lambda: reconciling.unlink(context, _actor(by), key, step_key))
+        key, chosen = _key(context, exam), step_key(context, accession, step)
+        attempt(lambda: reconciling.unlink(context, person(by), key, chosen))
     typer.echo(f"exam {key}: unlinked from {accession}")
 
 
@@ -101,7 +95,7 @@ def create_order(
     """Make an order from an exam that nobody ordered; `unlink` takes it back."""
     with opened(config) as context:
         key = _key(context, exam)
-        _do(lambda: orders_from_exams.create_order(context, _actor(by), key, patient_id))
+        attempt(lambda: orders_from_exams.create_order(context, person(by), key, patient_id))
         case = reconciling.show(context, key)
     numbers = ", ".join(step.accession_number for step, _ in case.linked) if case else ""
     typer.echo(f"exam {key}: order {numbers} made")
@@ -118,7 +112,7 @@ def set_aside(
     act = reconciling.queue_again if back else reconciling.set_aside
     with opened(config) as context:
         key = _key(context, exam)
-        _do(lambda: act(context, _actor(by), key))
+        attempt(lambda: act(context, person(by), key))
     typer.echo(f"exam {key}: {'back in the queue' if back else 'set aside'}")
 
 
@@ -139,7 +133,7 @@ def correct(
     correction = Correction(status, note, reason, MEANINGS.get(reason, ""), start, end)
     with opened(config) as context:
         key = _key(context, exam)
-        _do(lambda: correcting.correct(context, _actor(by), key, correction))
+        attempt(lambda: correcting.correct(context, person(by), key, correction))
     typer.echo(f"exam {key}: counts as {status.value}")
 
 
@@ -148,7 +142,7 @@ def withdraw(exam: ExamArgument, by: ByOption = "", config: ConfigOption = None)
     """Withdraw a correction: what the device said counts again."""
     with opened(config) as context:
         key = _key(context, exam)
-        _do(lambda: correcting.withdraw(context, _actor(by), key))
+        attempt(lambda: correcting.withdraw(context, person(by), key))
     typer.echo(f"exam {key}: correction withdrawn")
 
 
@@ -176,28 +170,6 @@ def _key(context: Context, exam: str) -> int:
     if found is None:
         raise Failure(f"there is no exam {exam}; see `broker performed list`")
     return found
-
-
-def _step(context: Context, accession: str, step_id: str) -> int:
-    steps = reconciling.steps_of(context, accession)
-    chosen = [s for s in steps if not step_id or s.scheduled_procedure_step_id == step_id]
-    if not chosen:
-        raise Failure(f"no order has accession number {accession}" + (f" and step {step_id}" if step_id else ""))
-    if len(chosen) > 1:
-        known = ", ".join(s.scheduled_procedure_step_id for s in chosen)
-        raise Failure(f"{accession} has several steps: choose one with --step: {known}")
-    return chosen[0].step_key
-
-
-def _actor(by: str) -> Actor:
-    return Actor(Source.PERSON, by or getpass.getuser())
-
-
-def _do(act: Callable[[], object]) -> None:
-    try:
-        act()
-    except Refusal as refusal:
-        raise Failure(refusal.text) from None
 
 
 def _day(text: str) -> date:

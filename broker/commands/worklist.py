@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from broker.commands import steps
 from broker.commands.common import ConfigOption, Failure, endpoint, opened, read_settings, table
 from broker.commands.ports import listening
 from broker.dicom import scu
@@ -130,3 +131,7 @@ def _row(item: Mapping[str, object]) -> tuple[str, ...]:
         str(item.get("PatientID", "")), str(item.get("AccessionNumber", "")), text(step, "ScheduledProcedureStepID"),
         text(step, "ScheduledProcedureStepStatus"), text(step, "ScheduledProcedureStepDescription"),
     )  # fmt: skip
+
+
+for act in (steps.arrive, steps.start, steps.complete, steps.discontinue, steps.undo, steps.stuck, steps.still_running):
+    app.command()(act)

@@ -55,6 +55,7 @@ def _minimal(payload: Mapping[str, Any]) -> dict[str, object]:
     order = payload["order"]
     return {
         "fact": payload["fact"],
+        "inferred": _inferred(payload),
         "order": {key: order[key] for key in ("sender", "placer", "filler", "accession", "priority")}
         if order
         else None,
@@ -82,4 +83,9 @@ def _procedure(procedure: Mapping[str, Any]) -> dict[str, object]:
 def _named(payload: Mapping[str, Any]) -> dict[str, object]:
     """Everything the fact was recorded with."""
     kept = ("fact", "patient", "visit", "order", "procedures", "performed")
-    return {**{key: payload[key] for key in kept}, **_images(payload)}
+    return {"inferred": _inferred(payload), **{key: payload[key] for key in kept}, **_images(payload)}
+
+
+def _inferred(payload: Mapping[str, Any]) -> bool:
+    """True when no device said so: a person, a message or a rule did."""
+    return bool(payload["data"].get("inferred"))

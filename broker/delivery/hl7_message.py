@@ -64,8 +64,7 @@ def _scope(notification: Notification, profile: Profile) -> dict[str, Any]:
     """What a template may name in every segment: the payload, the event's codes, the broker's own name."""
     payload: _Payload = notification.payload
     codes = codes_of(notification, profile.template.codes)
-    performed = payload["performed"] or {}
-    reason = performed.get("discontinuation_code")
+    performed = _performed(payload)
     return {
         "patient": payload["patient"], "visit": payload["visit"], "order": payload["order"],
         "procedures": payload["procedures"], "performed": performed,
@@ -73,11 +72,27 @@ def _scope(notification: Notification, profile: Profile) -> dict[str, Any]:
             "kind": notification.kind.value, "time": payload["occurred_at"],
             "order_control": codes.order_control, "order_status": codes.order_status,
             "result_status": codes.result_status,
-            # why the device discontinued (PS3.16 CID 9300)
-            "reason": (reason, "", "DCM") if reason else None,
+            # why the exam was discontinued (PS3.16 CID 9300)
+            "reason": _reason(payload, performed),
         },
         "site": {"application": profile.sending_application, "facility": profile.sending_facility},
     }  # fmt: skip
+
+
+def _performed(payload: _Payload) -> dict[str, Any]:
+    """What the device said, with the times of what was said in its place (``services.inferring``)."""
+    said = payload["data"]
+    times = {name: said[name] for name in ("started_at", "ended_at") if said.get("inferred") and said.get(name)}
+    return {**(payload["performed"] or {}), **times}
+
+
+def _reason(payload: _Payload, performed: _Payload) -> tuple[str, str, str] | None:
+    """The reason as it was given; else the code kept with the exam, ``code^scheme`` where it is none of DCM."""
+    given = payload["data"].get("discontinuation") or {}
+    if given.get("code"):
+        return (given["code"], given["meaning"], given["scheme"] or "DCM")
+    code, _, scheme = str(performed.get("discontinuation_code") or "").partition("^")
+    return (code, "", scheme or "DCM") if code else None
 
 
 def _segments(template: Template, scope: dict[str, Any]) -> Iterator[tuple[SegmentTemplate, Scope]]:

@@ -21,6 +21,7 @@ ACTIONS = {
     OrderControl.HOLD: StepAction.HOLD,
     OrderControl.RELEASE: StepAction.RELEASE,
     OrderControl.ARRIVE: StepAction.ARRIVE,
+    OrderControl.START: StepAction.START,
     OrderControl.COMPLETE: StepAction.COMPLETE,
 }
 #: what the order as a whole is said to be; completion follows from the steps
@@ -31,9 +32,9 @@ _FACTS = {
     OrderControl.RELEASE: FactKind.ORDER_RELEASED,
 }
 #: news about a state rather than requests: where they cannot be, they are old
-_NEWS = {StepAction.ARRIVE, StepAction.COMPLETE}
+_NEWS = {StepAction.ARRIVE, StepAction.START, StepAction.COMPLETE}
 #: what may be taken back, and so must not be applied after something newer
-_REVERSIBLE = {StepAction.HOLD, StepAction.RELEASE, StepAction.ARRIVE}
+_REVERSIBLE = {StepAction.HOLD, StepAction.RELEASE, StepAction.ARRIVE, StepAction.START}
 #: what an appointment settles
 _APPOINTED = (
     "ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime", "ScheduledProcedureStepEndDate",

@@ -57,6 +57,8 @@ class Step:
     attributes: Attributes
     key: int | None = None
     version: int = 0
+    #: something that was said about it in place of a device stands (``domain.inferring``)
+    inferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class OrderControl(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     ARRIVE = "arrive"
+    START = "start"
     COMPLETE = "complete"
     #: take over the order's numbers and nothing else
     NUMBER = "number"
@@ -221,6 +224,10 @@ class FactKind(StrEnum):
     PATIENT_UNMERGED = "patient.unmerged"
     STEP_STATUS = "step.status"
     STEP_QUERIED = "step.queried"
+    #: what was said in place of a device is taken back
+    INFERENCE_WITHDRAWN = "step.inference_withdrawn"
+    #: a person said that an exam still runs, although nothing was heard of it
+    STILL_RUNNING = "step.still_running"
     PERFORMED_STARTED = "performed.started"
     PERFORMED_UPDATED = "performed.updated"
     PERFORMED_COMPLETED = "performed.completed"
@@ -243,6 +250,8 @@ class FactKind(StrEnum):
     STUDY_UNMATCHED = "study.unmatched"
     STUDY_SET_ASIDE = "study.set_aside"
     STUDY_QUEUED = "study.queued"
+    #: nothing was heard of an exam in progress for longer than the site expects
+    STEP_STUCK = "alarm.stuck"
     #: kind of outbox entries that hand a message on; never a fact of the history
     MESSAGE_APPLIED = "message.applied"
     NOTIFICATION_DELIVERED = "notification.delivered"

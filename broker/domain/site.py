@@ -7,6 +7,7 @@ from broker.domain.notifications import DestinationRule
 from broker.domain.performing import PerformedPolicy
 from broker.domain.scheduling import OrderPolicy
 from broker.domain.states import SHOWN_BY_DEFAULT, StepStatus
+from broker.domain.stuck import StuckPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,5 @@ class Site:
     #: the statuses a device sees when it does not ask for one
     shown: frozenset[StepStatus] = SHOWN_BY_DEFAULT
     destinations: tuple[DestinationRule, ...] = ()
+    #: how long an exam may run without a word
+    stuck: StuckPolicy = field(default_factory=StuckPolicy)

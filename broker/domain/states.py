@@ -57,6 +57,7 @@ class StepAction(StrEnum):
     SCHEDULE = "schedule"
     ARRIVE = "arrive"
     READY = "ready"
+    START = "start"
     HOLD = "hold"
     RELEASE = "release"
     CANCEL = "cancel"
@@ -72,6 +73,7 @@ STEP_TRANSITIONS: dict[tuple[StepStatus, StepAction], StepStatus] = {
     **{(s, _A.SCHEDULE): _S.SCHEDULED for s in WAITING},
     **{(s, _A.ARRIVE): _S.ARRIVED for s in WAITING},
     **{(s, _A.READY): _S.READY for s in WAITING},
+    **{(s, _A.START): _S.STARTED for s in WAITING | {_S.STARTED}},
     **{(s, _A.HOLD): _S.HELD for s in WAITING | {_S.HELD}},
     **{(s, _A.RELEASE): s for s in WAITING},
     **{(s, _A.CANCEL): _S.CANCELED for s in WAITING | {_S.HELD, _S.CANCELED}},
@@ -80,6 +82,7 @@ STEP_TRANSITIONS: dict[tuple[StepStatus, StepAction], StepStatus] = {
     (_S.HELD, _A.RELEASE): _S.SCHEDULED,
     (_S.HELD, _A.SCHEDULE): _S.HELD,
     (_S.HELD, _A.ARRIVE): _S.HELD,
+    (_S.HELD, _A.START): _S.HELD,
     (_S.STARTED, _A.SCHEDULE): _S.STARTED,
     (_S.STARTED, _A.ARRIVE): _S.STARTED,
     (_S.COMPLETED, _A.DISCONTINUE): _S.COMPLETED,

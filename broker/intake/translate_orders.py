@@ -20,7 +20,7 @@ from hl7.errors import Location
 
 _CONTENTLESS = {
     OrderControl.CANCEL, OrderControl.DISCONTINUE, OrderControl.HOLD, OrderControl.RELEASE, OrderControl.ARRIVE,
-    OrderControl.COMPLETE, OrderControl.NUMBER,
+    OrderControl.START, OrderControl.COMPLETE, OrderControl.NUMBER,
 }  # fmt: skip
 
 

@@ -10,8 +10,10 @@ from datetime import timedelta
 from broker.services.context import Context
 from broker.store import attention as store
 from broker.store import availability, unmatched
+from broker.store import stuck as stuck_store
 from broker.store.availability import WaitingImages
 from broker.store.database import Connection
+from broker.store.stuck import StuckItem
 
 _LIMIT = 100
 _REFUSED_SINCE = timedelta(hours=24)
@@ -21,7 +23,7 @@ _SILENT_AFTER = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Exams without a scheduled step, notifications that do not arrive, messages refused in the last 24 hours."""
+    """Exams without a scheduled step or an end, notifications that do not arrive, messages refused within 24 hours."""
 
     unmatched: tuple[unmatched.WaitingExam, ...]
     backlog: tuple[store.Undelivered, ...]
@@ -30,6 +32,8 @@ class Attention:
     silent: tuple[store.Undelivered, ...]
     #: images of studies that belong to no exam and no order
     images: tuple[WaitingImages, ...] = ()
+    #: steps in progress of which nothing is heard, the longest silent first
+    stuck: tuple[StuckItem, ...] = ()
 
     @property
     def parked(self) -> int:
@@ -44,6 +48,7 @@ class Figures:
     events: int
     open_steps: Mapping[str, int]
     backlog: tuple[store.Undelivered, ...]
+    stuck_steps: int = 0
 
 
 def look(context: Context) -> Attention:
@@ -58,6 +63,7 @@ def look(context: Context) -> Attention:
             refused=tuple(store.refused(connection, now - _REFUSED_SINCE, _LIMIT)),
             images=tuple(availability.listed(connection, _LIMIT)),
             silent=tuple(b for b in backlog if b.state == "pending" and (b.tried or now - b.oldest_at > _SILENT_AFTER)),
+            stuck=tuple(stuck_store.listed(connection, now, _LIMIT)),
         )
 
     return context.database.read(work)
@@ -73,7 +79,8 @@ def figures(context: Context) -> Figures:
 
     def work(connection: Connection) -> Figures:
         return Figures(
-            store.newest_event(connection), store.open_steps(connection), tuple(store.backlog(connection))
+            store.newest_event(connection), store.open_steps(connection), tuple(store.backlog(connection)),
+            stuck_store.count(connection, context.clock()),
         )  # fmt: skip
 
     return context.database.read(work)

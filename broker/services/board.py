@@ -5,21 +5,25 @@ Owns what counts as late or stuck and which steps are shown.  Must not: format t
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from broker.domain.attributes import SPS_SEQUENCE, Attributes, Value, items_of, text, texts
+from broker.domain.inferring import Inference, shown
 from broker.domain.model import FactKind
 from broker.domain.states import WAITING, PerformedStatus, StepStatus
+from broker.domain.stuck import codes_of
 from broker.services.context import Context
-from broker.store import attention
+from broker.store import attention, inferences
 from broker.store import board as store
 from broker.store.database import Connection
 
 #: a board shows at most this many steps of a day; more is asked for by modality or station
 DAY_LIMIT = 2000
 SEARCH_LIMIT = 200
+#: a device that reported no exam for so long is taken for one that does not report
+REPORTS_WITHIN = timedelta(days=30)
 _URGENT = frozenset({"STAT", "HIGH"})
 
 
@@ -40,7 +44,6 @@ class Patience:
     """How long a wait is no reason to worry."""
 
     late: timedelta = timedelta(minutes=15)
-    stuck: timedelta = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,22 @@ class BoardStep:
     accession_number: str
     marks: tuple[Mark, ...]
     exams: tuple[store.ExamRow, ...] = ()
+    #: what its state rests on when no device reported it
+    inferred: Inference | None = None
+    #: when people said that it began and ended, local wall time
+    said: tuple[datetime | None, datetime | None] = (None, None)
+    #: a device of its stations reports exams by itself
+    reported: bool = False
+
+    @property
+    def next_saying(self) -> StepStatus | None:
+        """What people say next about the step at the board; None where that is the device's business."""
+        if self.status is StepStatus.SCHEDULED:
+            return StepStatus.ARRIVED
+        if self.status in WAITING:
+            return None if self.reported else StepStatus.STARTED
+        ends = self.inferred is not None or Mark.STUCK in self.marks
+        return StepStatus.COMPLETED if self.status is StepStatus.STARTED and ends else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +174,30 @@ def _steps(
     alarms: dict[int, set[str]] = {}
     for request_key, kind in store.alarmed(connection, (row.request_key for row in rows)):
         alarms.setdefault(request_key, set()).add(kind)
-    now = context.clock()
-    local = now.astimezone(context.site.zone).replace(tzinfo=None)
+    said = inferences.of_steps(connection, [row.step_key for row in rows])
+    titles = {title for row in rows for title in _stations(row)}
+    reporting = store.reporting(connection, sorted(titles), context.clock() - REPORTS_WITHIN)
     found = []
     for row in rows:
         performed = tuple(exams.get(row.step_key, ()))
-        marks = _marks(row, performed, alarms.get(row.request_key, set()), (now, local), patience)
-        found.append(_step(row, performed, marks))
+        marks = _marks(context, row, performed, alarms.get(row.request_key, set()), patience)
+        standing = said.get(row.step_key, [])
+        step = replace(_step(row, performed, marks), reported=not reporting.isdisjoint(_stations(row)))
+        inferred = shown(step.status, standing)
+        found.append(replace(step, inferred=inferred, said=_said(context, standing)) if inferred else step)
     return found
+
+
+def _stations(row: store.ItemRow) -> tuple[str, ...]:
+    inner = next(iter(items_of(row.document.get(SPS_SEQUENCE))), {})
+    return texts(inner.get("ScheduledStationAETitle"))
+
+
+def _said(context: Context, standing: Sequence[Inference]) -> tuple[datetime | None, datetime | None]:
+    """When the exam began and ended by what was said."""
+    zone = context.site.zone
+    at = {i.saying.status: i.said_at.astimezone(zone).replace(tzinfo=None) for i in standing}
+    return at.get(StepStatus.STARTED), at.get(StepStatus.COMPLETED) or at.get(StepStatus.DISCONTINUED)
 
 
 def _step(row: store.ItemRow, exams: tuple[store.ExamRow, ...], marks: tuple[Mark, ...]) -> BoardStep:
@@ -171,7 +206,7 @@ def _step(row: store.ItemRow, exams: tuple[store.ExamRow, ...], marks: tuple[Mar
     return BoardStep(
         step_key=row.step_key, request_key=row.request_key,
         scheduled_procedure_step_id=row.scheduled_procedure_step_id, status=StepStatus(row.status),
-        modality=row.modality, stations=texts(inner.get("ScheduledStationAETitle")),
+        modality=row.modality, stations=_stations(row),
         location=text(inner, "ScheduledProcedureStepLocation") or text(inner, "ScheduledStationName"),
         start_at=parse_start(row.start_at), patient_name=text(item, "PatientName"), patient_id=row.patient_id,
         birth_date=text(item, "PatientBirthDate"), sex=text(item, "PatientSex"),
@@ -204,21 +239,25 @@ def parse_start(start_at: str) -> datetime | None:
 
 
 def _marks(
-    row: store.ItemRow,
-    exams: Iterable[store.ExamRow],
-    alarms: set[str],
-    now: tuple[datetime, datetime],
-    patience: Patience,
+    context: Context, row: store.ItemRow, exams: Iterable[store.ExamRow], alarms: set[str], patience: Patience
 ) -> tuple[Mark, ...]:
     status, start = StepStatus(row.status), parse_start(row.start_at)
-    running = [e.created_at for e in exams if e.status == PerformedStatus.IN_PROGRESS]
+    late = status in WAITING and start is not None and local_now(context) - start > patience.late
     urgent = text(row.document, "RequestedProcedurePriority") in _URGENT
     found = {
         Mark.URGENT: urgent and status in WAITING | {StepStatus.STARTED},
-        Mark.LATE: status in WAITING and start is not None and now[1] - start > patience.late,
-        Mark.STUCK: status is StepStatus.STARTED and bool(running) and now[0] - min(running) > patience.stuck,
+        Mark.LATE: late,
+        Mark.STUCK: status is StepStatus.STARTED and _stuck(context, row, exams),
         Mark.MISMATCH: FactKind.MISMATCH_FOUND in alarms,
         Mark.CANCELED_DURING_EXAM: FactKind.CANCELED_DURING_EXAM in alarms,
         Mark.INCOMPLETE: not row.complete and status in WAITING,
     }
     return tuple(mark for mark, true in found.items() if true)
+
+
+def _stuck(context: Context, row: store.ItemRow, exams: Iterable[store.ExamRow]) -> bool:
+    """As the watch judges it (``services.stuck``), at this moment."""
+    limit = context.site.stuck.limit_for(row.modality, codes_of(row.document))
+    heard = [e.heard_at for e in exams if e.status == PerformedStatus.IN_PROGRESS]
+    since = max([*heard, *([row.status_at] if row.status_at else [])], default=None)
+    return limit is not None and since is not None and context.clock() - since > limit

@@ -3,6 +3,7 @@
 ``apply`` runs inside the transaction of whoever received the message (intake keeps the journal row in the same one).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from broker.domain.errors import Reason, Refusal
@@ -12,6 +13,7 @@ from broker.domain.states import OrderStatus, StepStatus, order_status
 from broker.services import items, late_orders, patients
 from broker.services.context import Context
 from broker.services.history import About, record
+from broker.services.inference_notes import note_inferences
 from broker.store import early_news, numbers
 from broker.store import orders as store
 from broker.store.database import Connection
@@ -79,8 +81,9 @@ def _apply_to(
     saved, warnings = _write(connection, context, present, decision, change, sender)
     if change.appointments:
         early_news.remember_appointments(connection, _key(saved), change.appointments, sender)
-    facts = (*decision.facts, *status_facts(present, saved))
+    facts = (*decision.facts, *status_facts(present, saved, decision.facts))
     at = context.clock()
+    note_inferences(connection, cause.actor, saved, facts, change.reason, at)
     record(connection, context, cause.actor, about_order(saved, journal_key), facts, at)
     if facts and change.control in _MAY_ATTACH:
         late_orders.attach(connection, context, saved, at)
@@ -196,14 +199,18 @@ _ENDS = {
 }
 
 
-def status_facts(before: Order | None, after: Order) -> tuple[Fact, ...]:
-    """What the order as a whole became when a message ended its last open steps."""
+def status_facts(before: Order | None, after: Order, decided: Iterable[Fact]) -> tuple[Fact, ...]:
+    """What the order as a whole became when a message ended its last open steps, or said that an exam began."""
     if before is None:
         return ()
     was, now = (order_status(s.status for s in o.steps) for o in (before, after))
-    if was is now or now not in _ENDS:
+    inferred = any(fact.data.get("inferred") for fact in decided)
+    kind = _ENDS.get(now)
+    if kind is None and inferred and (was, now) == (OrderStatus.SCHEDULED, OrderStatus.IN_PROGRESS):
+        kind = FactKind.ORDER_STARTED
+    if kind is None or was is now:
         return ()
-    return (Fact(_ENDS[now], {"by": "order message", "inferred": now is OrderStatus.COMPLETED}),)
+    return (Fact(kind, {"by": "order message", "inferred": inferred}),)
 
 
 def about_order(order: Order, journal_key: int | None) -> About:

@@ -10,6 +10,7 @@ from enum import Enum, auto
 
 from broker.domain import linking
 from broker.domain.dicom_json import Dataset
+from broker.domain.inferring import Inference, newest_performing, performed_with
 from broker.domain.linking import Link, ScheduledReference
 from broker.domain.model import Actor, Fact, FactKind, Order, Procedure, Step
 from broker.domain.notification_payload import Subjects
@@ -28,7 +29,7 @@ from broker.domain.states import (
 from broker.services import items
 from broker.services.context import Context
 from broker.services.history import About, record
-from broker.store import link_candidates, orders
+from broker.store import inferences, link_candidates, orders
 from broker.store import performed as store
 from broker.store.database import Connection
 from broker.store.performed import StepState
@@ -208,14 +209,43 @@ def _states(run: _Run, step_keys: Sequence[int]) -> _States:
     return found
 
 
-def _derived(run: _Run, step: Step, states: Sequence[StepState]) -> StepStatus:
-    """What the rule table says about ``step`` (``domain.states``)."""
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What counts of the things said in place of a device: before the exam was heard, and after."""
+
+    before: Inference | None = None
+    after: Inference | None = None
+
+
+def _said(run: _Run, step: Step) -> _Said:
+    """The exam is heard: it goes before all that was said until now.  Unlinked, it never spoke about the step."""
+    if step.key is None or not step.inferred:
+        return _Said()
+    standing = inferences.standing(run.connection, step.key)
+    hear = inferences.restore if run.deed is Deed.UNLINKED else inferences.overrule
+    hear(run.connection, standing, run.exam.key)
+    after = inferences.standing(run.connection, step.key)
+    return _Said(newest_performing(standing), newest_performing(after))
+
+
+def _derived(run: _Run, step: Step, states: Sequence[StepState], said: _Said) -> StepStatus:
+    """What the rule table says about ``step`` (``domain.states``).
+
+    A step that was finished by inference only does not keep an exam from starting it again.
+    """
     policy = run.context.site.performed
-    performed = [(s.status, consequence(s.discontinuation_code, policy.reasons) is Consequence.RETURNS) for s in states]
+    exams = [(s.status, returns(run.context, s.discontinuation_code)) for s in states]
+    code = said.after.saying.reason_code if said.after else ""
+    performed = performed_with(exams, said.after, returns=returns(run.context, code))
     if run.deed is Deed.UNLINKED:
         return after_unlinking(step.status, step.resting, performed)
     reopens = run.deed in _BY_PEOPLE or may_reopen(policy.reopen, [(s.status, s.calling_ae_title) for s in states])
-    return derive_step(step.status, step.resting, performed, reopens=reopens)
+    return derive_step(step.status, step.resting, performed, reopens=reopens or said.before is not None)
+
+
+def returns(context: Context, discontinuation_code: str) -> bool:
+    """Whether a reason to discontinue sends the step back to the list."""
+    return consequence(discontinuation_code, context.site.performed.reasons) is Consequence.RETURNS
 
 
 def _move_step(run: _Run, effect: _Effect, procedure: Procedure, step: Step, states: _States) -> StepStatus:
@@ -224,7 +254,8 @@ def _move_step(run: _Run, effect: _Effect, procedure: Procedure, step: Step, sta
         return step.status
     if run.meets and step.status is StepStatus.CANCELED:
         effect.facts.append(_about(FactKind.CANCELED_DURING_EXAM, procedure, step, _named(run.exam)))
-    derived = _derived(run, step, states[step.key])
+    said = _said(run, step)
+    derived = _derived(run, step, states[step.key], said)
     if run.deed is Deed.BEGUN and not run.exam.status.final and derived in _FINISHED:
         data = {**_named(run.exam), "status": derived.value}
         effect.facts.append(_about(FactKind.LATE_EXAM, procedure, step, data))
@@ -232,6 +263,8 @@ def _move_step(run: _Run, effect: _Effect, procedure: Procedure, step: Step, sta
         resting = step.status if step.status in WAITING else step.resting
         orders.set_step_status(run.connection, step, derived, resting, run.at)
         data = {**_named(run.exam), "from": step.status.value, "to": derived.value}
+        if said.after is not None:
+            data["inferred"] = True
         effect.facts.append(_about(FactKind.STEP_STATUS, procedure, step, data))
     return derived
 

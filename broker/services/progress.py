@@ -22,6 +22,7 @@ from broker.domain.states import WAITING
 from broker.services import items
 from broker.services.context import Context
 from broker.services.history import record
+from broker.services.inference_notes import note_inferences
 from broker.services.orders import about_order, status_facts
 from broker.store import orders as store
 from broker.store.database import Connection
@@ -44,7 +45,7 @@ def report(
         order = store.load(connection, key)
         facts = [Fact(FactKind.ORDER_REPORTED, {"status": change.status})]
         if completes:
-            facts += _advance(connection, context, order, _asked(order, OrderControl.COMPLETE, "final report"))
+            facts += _advance(connection, context, actor, order, _asked(order, OrderControl.COMPLETE, "final report"))
         record(connection, context, actor, about_order(order, journal_key), facts, context.clock())
     return tuple(keys), ()
 
@@ -74,7 +75,7 @@ def arrive(connection: Connection, context: Context, actor: Actor, patient_key: 
         )  # fmt: skip
         if any(p.steps for p in procedures):
             asked = replace(_asked(order, OrderControl.ARRIVE, "arrival"), procedures=procedures)
-            facts = _advance(connection, context, order, asked)
+            facts = _advance(connection, context, actor, order, asked)
             record(connection, context, actor, about_order(order, journal_key), facts, context.clock())
 
 
@@ -83,10 +84,12 @@ def _asked(order: Order, control: OrderControl, reason: str) -> OrderChange:
     return OrderChange(control, order.placer, order.filler, None, nobody, nowhere, {}, reason=reason)
 
 
-def _advance(connection: Connection, context: Context, order: Order, asked: OrderChange) -> list[Fact]:
+def _advance(connection: Connection, context: Context, actor: Actor, order: Order, asked: OrderChange) -> list[Fact]:
+    """What the news do to the steps that ``asked`` names; kept as inferences, so that it can be taken back."""
     decision = act(order, asked, context.site.orders, order.sender)
     if decision.order is None or not decision.facts or order.key is None:
         return []
     saved = store.save(connection, decision.order, order, context.clock())
+    note_inferences(connection, actor, saved, decision.facts, asked.reason, context.clock())
     items.refresh(connection, context, order.key)
-    return [*decision.facts, *status_facts(order, saved)]
+    return [*decision.facts, *status_facts(order, saved, decision.facts)]

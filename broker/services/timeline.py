@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from broker.domain.availability import Coverage, coverage
+from broker.domain.inferring import Inference
 from broker.domain.model import FactKind, Identifier, Order, Patient, Visit
-from broker.domain.states import OPEN
+from broker.domain.states import OPEN, StepStatus
 from broker.domain.worklist_item import compose
 from broker.services.context import Context
 from broker.store import availability as notices
-from broker.store import events, orders, patients
+from broker.store import events, inferences, orders, patients
+from broker.store import stuck as stuck_store
 from broker.store import timeline as store
 from broker.store.database import Connection
+from broker.store.stuck import StuckRow
 
 #: the rows that moments are about, by the names the pages use
 HistoryEvent = events.Event
@@ -67,6 +70,10 @@ class OrderRecord:
     moments: tuple[Moment, ...]
     #: by Study Instance UID, the images that archives told of
     images: Mapping[str, StudyImages] = field(default_factory=dict)
+    #: by step key: what was said in place of a device and stands, oldest first
+    said: Mapping[int, list[Inference]] = field(default_factory=dict)
+    #: by step key: steps in progress of which nothing is heard
+    stuck: Mapping[int, StuckRow] = field(default_factory=dict)
 
     @property
     def missing(self) -> dict[int, tuple[str, ...]]:
@@ -90,6 +97,7 @@ def of_order(context: Context, request_key: int) -> OrderRecord | None:
             return None
         steps = [step.key for step in order.steps if step.key is not None]
         exams = tuple(store.performed(connection, steps))
+        began = [s.key for s in order.steps if s.key is not None and s.status is StepStatus.STARTED]
         return OrderRecord(
             order=order,
             patient=patients.load(connection, order.patient_key),
@@ -97,9 +105,16 @@ def of_order(context: Context, request_key: int) -> OrderRecord | None:
             exams=exams,
             moments=tuple(_newest_first(list(_moments(connection, request_key, steps)))),
             images=_images(connection, order, exams),
+            said=inferences.of_steps(connection, steps),
+            stuck={key: row for key in began if (row := stuck_store.find(connection, key)) is not None},
         )
 
     return context.database.read(work)
+
+
+def order_of_step(context: Context, step_key: int) -> int | None:
+    """The key of the order that has the step; None when there is no such step."""
+    return context.database.read(lambda c: orders.request_of_step(c, step_key))
 
 
 def _images(connection: Connection, order: Order, exams: Sequence[store.PerformedRow]) -> dict[str, StudyImages]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, false, func, or_, select
 
 from broker.domain.attributes import Attributes
 from broker.domain.names import fold
+from broker.store.prepared import Prepared
 from broker.store.tables import (
     event,
     performed_procedure_step,
@@ -41,11 +42,12 @@ class ItemRow:
     complete: bool
     document: Attributes
     version: int
+    status_at: datetime | None = None
 
 
 _COLUMNS = (
     _item.step_id, _item.request_id, _item.scheduled_procedure_step_id, _item.status, _item.modality, _item.start_at,
-    _item.accession_number, _item.patient_id_value, _item.complete, _item.document, _item.version,
+    _item.accession_number, _item.patient_id_value, _item.complete, _item.document, _item.version, _item.status_at,
 )  # fmt: skip
 
 
@@ -111,6 +113,8 @@ class ExamRow:
     started_at: str
     ended_at: str
     created_at: datetime
+    #: when its device last reported on it
+    heard_at: datetime
 
 
 def exams(connection: Connection, steps: Sequence[int]) -> list[ExamRow]:
@@ -120,13 +124,29 @@ def exams(connection: Connection, steps: Sequence[int]) -> list[ExamRow]:
     for start in range(0, len(steps), 500):
         query = (
             select(step_link.c.step_id, performed.status, performed.performed_station_ae_title, performed.started_at,
-                   performed.ended_at, performed.created_at)
+                   performed.ended_at, performed.created_at, performed.updated_at)
             .join(performed_procedure_step, performed.id == step_link.c.performed_id)
             .where(step_link.c.step_id.in_(steps[start : start + 500]))
             .order_by(performed.id)
         )  # fmt: skip
         found += [ExamRow(*row) for row in connection.execute(query)]
     return found
+
+
+_REPORTS = Prepared(
+    select(performed_procedure_step.c.id)
+    .where(
+        performed_procedure_step.c.calling_ae_title == bindparam("title"),
+        performed_procedure_step.c.created_at > bindparam("since"),
+    )
+    .limit(1)
+)
+
+
+def reporting(connection: Connection, ae_titles: Iterable[str], since: datetime) -> frozenset[str]:
+    """Which of these devices reported an exam after ``since``."""
+    reports = (title for title in ae_titles if _REPORTS.first(connection, {"title": title, "since": since}))
+    return frozenset(reports)
 
 
 def recent_changes(connection: Connection) -> dict[int, int | None]:

@@ -78,6 +78,7 @@ def load(connection: Connection, key: int) -> Order:
             s.attributes,
             s.id,
             s.version,
+            s.inferred,
         )
         steps.setdefault(s.procedure_id, []).append(loaded)
     procedures = tuple(
@@ -94,9 +95,10 @@ def load(connection: Connection, key: int) -> Order:
     )  # fmt: skip
 
 
-def load_by_step(connection: Connection, step_key: int) -> Order:
-    """The order that has the step with database key ``step_key``."""
-    return load(connection, int(_REQUEST_OF_STEP.one(connection, {"key": step_key}).request_id))
+def request_of_step(connection: Connection, step_key: int) -> int | None:
+    """The key of the order that has the step with database key ``step_key``; None when there is no such step."""
+    row = _REQUEST_OF_STEP.first(connection, {"key": step_key})
+    return None if row is None else int(row.request_id)
 
 
 def of_visit(connection: Connection, visit_key: int) -> list[int]:

@@ -74,6 +74,7 @@ class StepState:
     status: PerformedStatus
     discontinuation_code: str
     calling_ae_title: str = ""
+    performed_key: int = 0
 
 
 _BY_UID = select(performed).where(performed.c.sop_instance_uid == bindparam("uid"))
@@ -103,6 +104,7 @@ _STATES = Prepared(
         func.coalesce(performed.c.corrected_status, performed.c.status).label("status"),
         func.coalesce(performed.c.corrected_code, performed.c.discontinuation_code).label("code"),
         performed.c.calling_ae_title,
+        performed.c.id,
     )
     .join(performed, performed.c.id == link.c.performed_id)
     .where(link.c.step_id == bindparam("key"))
@@ -195,7 +197,7 @@ def lock_orders(connection: Connection, request_keys: Iterable[int]) -> None:
 def states_of_steps(connection: Connection, step_keys: Iterable[int]) -> list[StepState]:
     """The performed steps that these scheduled steps are linked to, oldest first."""
     rows = [row for key in step_keys for row in _STATES.all(connection, {"key": key})]
-    return [StepState(int(r.step_id), PerformedStatus(r.status), r.code, r.calling_ae_title) for r in rows]
+    return [StepState(int(r.step_id), PerformedStatus(r.status), r.code, r.calling_ae_title, r.id) for r in rows]
 
 
 def _values(one: Performed, at: datetime) -> dict[str, object]:

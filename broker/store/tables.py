@@ -20,17 +20,22 @@ from sqlalchemy import (
     text,
 )
 
-from broker.store import availability_tables as _availability_tables  # noqa: F401
-from broker.store import device_tables as _device_tables  # noqa: F401
 from broker.store import (
-    intake_tables as _intake_tables,  # noqa: F401 - the tables of these modules are part of metadata
+    availability_tables,
+    device_tables,
+    inference_tables,
+    intake_tables,
+    people_tables,
+    reconciliation_tables,
+    schema,
 )
-from broker.store import people_tables as _people_tables  # noqa: F401
-from broker.store import reconciliation_tables as _reconciliation_tables  # noqa: F401
-from broker.store import schema
 from broker.store.types import UtcDateTime
 
 metadata = schema.metadata
+#: the tables of these modules are part of metadata
+PARTS = (
+    availability_tables, device_tables, inference_tables, intake_tables, people_tables, reconciliation_tables,
+)  # fmt: skip
 _Key, _Json, _key, _refers, _text = schema.Key, schema.Json, schema.key, schema.refers, schema.text_column
 
 patient = Table(
@@ -120,6 +125,8 @@ scheduled_procedure_step = Table(
     Column("attributes", _Json, nullable=False),
     Column("version", Integer, nullable=False, server_default=text("0")),
     Column("updated_at", UtcDateTime, nullable=False),
+    # true while something that was said about it in place of a device stands (step_inference)
+    Column("inferred", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("procedure_id", "scheduled_procedure_step_id", name="uq_scheduled_procedure_step_identity"),
 )
 
@@ -163,6 +170,10 @@ worklist_item = Table(
     Index("ix_worklist_item_study_uid", "study_instance_uid"),
     Index("ix_worklist_item_step_id_value", "scheduled_procedure_step_id"),
     Index("ix_worklist_item_start", "start_at"),
+    Index(
+        "ix_worklist_item_started", "step_id",
+        sqlite_where=text("status = 'STARTED'"), postgresql_where=text("status = 'STARTED'"),
+    ),
 )  # fmt: skip
 
 worklist_item_station = Table(
@@ -195,6 +206,8 @@ performed_procedure_step = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False, server_default=text("0")),
+    # what a device did in some days; of columns that never change, so that an update leaves it alone
+    Index("ix_performed_procedure_step_device", "calling_ae_title", "created_at"),
 )
 
 performed_message = Table(
@@ -383,6 +396,7 @@ step_query = Table(
     Column("first_at", UtcDateTime, nullable=False),
     Column("last_at", UtcDateTime, nullable=False),
     Column("times", Integer, nullable=False),
+    Index("ix_step_query_device", "calling_ae_title", "first_at"),
 )
 
 number_sequence = Table(

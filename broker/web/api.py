@@ -74,4 +74,16 @@ def _step(step: BoardStep) -> dict[str, object]:
         "start_at": step.start_at.isoformat() if step.start_at else None, "patient_name": step.patient_name,
         "patient_id": step.patient_id, "birth_date": step.birth_date, "sex": step.sex, "procedure": step.procedure,
         "accession_number": step.accession_number, "marks": [mark.value for mark in step.marks],
+        "inferred": _inferred(step),
+    }  # fmt: skip
+
+
+def _inferred(step: BoardStep) -> dict[str, object] | None:
+    """Who said so in place of a device; None when a device reported it or nothing happened yet."""
+    said = step.inferred
+    if said is None:
+        return None
+    return {
+        "source": said.actor.source.value, "by": said.actor.name, "at": said.said_at.isoformat(),
+        "note": said.saying.note, "reason": said.saying.reason_code,
     }  # fmt: skip

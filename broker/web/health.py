@@ -41,6 +41,8 @@ def metrics(parts: Shared) -> PlainTextResponse:
     steps = [(f'{{status="{status.lower()}"}}', count) for status, count in sorted(found.open_steps.items())]
     lines += _metric("broker_open_steps", "gauge", "Open scheduled procedure steps by status.", steps)
     waiting = [(f'{{destination="{_escape(b.destination)}",state="{b.state}"}}', b.count) for b in found.backlog]
+    stuck = [("", found.stuck_steps)]
+    lines += _metric("broker_stuck_steps", "gauge", "Steps in progress of which nothing is heard.", stuck)
     lines += _metric("broker_notifications_undelivered", "gauge", "Notifications not delivered.", waiting)
     lines += _metric("broker_browsers", "gauge", "Browsers that follow live.", [("", parts.broadcaster.browsers)])
     media_type = "text/plain; version=0.0.4; charset=utf-8"

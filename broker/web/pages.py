@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Header, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from broker.domain import protocol_record
+from broker.domain import inferring, protocol_record
 from broker.domain.dicom_json import Dataset
+from broker.domain.performing_reasons import MEANINGS
 from broker.services import attention, board, timeline
 from broker.services.people import SignedIn
 from broker.web import timeline_words
@@ -35,7 +36,8 @@ def show_board(request: Request, who: Visitor, parts: Shared, fragment: Fragment
     inner = parts.rendered.get(key, lambda: _inner_board(parts, view))
     if fragment:
         return HTMLResponse(inner, headers=NO_STORE)
-    return page(request, "board.html", view=view, inner=inner, **_common(who, now, changes.fingerprint))
+    common = _common(who, now, changes.fingerprint)
+    return page(request, "board.html", view=view, inner=inner, back=view.address(), **common)
 
 
 def _inner_board(parts: Parts, view: View) -> str:
@@ -69,7 +71,9 @@ def search(
     now = board.local_now(parts.context)
     values: dict[str, Any] = {"days": by_day(steps), "sought": sought, "total": len(steps), "limit": board.SEARCH_LIMIT}
     template = "_search.html" if fragment else "search.html"
-    return page(request, template, **_common(who, now, changes.fingerprint), **values, modality_names=MODALITIES)
+    return page(
+        request, template, **_common(who, now, changes.fingerprint), **values, modality_names=MODALITIES, back="/"
+    )  # fmt: skip
 
 
 @router.get("/orders/{request_key}")
@@ -85,8 +89,10 @@ def show_order(
     values: dict[str, Any] = {
         "record": record, "order": record.order, "request_key": request_key, "code_words": board.code_words,
         "history": timeline_words.lines(record, parts.config.segments), "step_start": _step_start,
-        "missing": record.missing,
-        "protocol": _protocol, "image_words": timeline_words.image_words,
+        "missing": record.missing, "protocol": _protocol, "image_words": timeline_words.image_words,
+        "record_at": parts.context.clock(),
+        "shown": inferring.shown, "undoable": inferring.undoable, "offers": inferring.offers,
+        "spoken_for": inferring.newest_performing,
     }  # fmt: skip
     template = "_order.html" if fragment else "order.html"
     return page(request, template, **_common(who, now, changes.fingerprint), **values)
@@ -94,13 +100,12 @@ def show_order(
 
 @router.get("/attention")
 def show_attention(request: Request, who: Visitor, parts: Shared, fragment: Fragment = "") -> HTMLResponse:
-    """What needs somebody: unmatched exams, undelivered notifications, refused messages; with the remedy."""
+    """What needs somebody: exams without order or end, undelivered notifications, refused messages; with the remedy."""
     changes = board.pulse(parts.context)
     now = board.local_now(parts.context)
     found = attention.look(parts.context)
     template = "_attention.html" if fragment else "attention.html"
-    values = {"attention": found, "operates": may_operate(who), **_common(who, now, changes.fingerprint)}
-    return page(request, template, **values)
+    return page(request, template, attention=found, **_common(who, now, changes.fingerprint))
 
 
 def _protocol(dataset: Dataset) -> Mapping[protocol_record.Section, list[protocol_record.Entry]]:
@@ -110,7 +115,10 @@ def _protocol(dataset: Dataset) -> Mapping[protocol_record.Section, list[protoco
 
 def _common(who: SignedIn, now: datetime, fingerprint: str) -> dict[str, Any]:
     """What every page for signed-in staff shows."""
-    return {"who": who, "now": now, "today": now.date(), "fingerprint": fingerprint}
+    return {
+        "who": who, "now": now, "today": now.date(), "fingerprint": fingerprint, "operates": may_operate(who),
+        "reasons": MEANINGS,
+    }  # fmt: skip
 
 
 def _step_start(date_text: str, time_text: str) -> datetime | None:

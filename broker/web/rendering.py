@@ -27,7 +27,7 @@ def environment(config: WebConfig, context: Context) -> Environment:
     )  # fmt: skip
     made.globals.update(
         site_name=config.site_name, version=config.version, STATUS=status_words.STATUS, MARK=status_words.MARK,
-        looks=status_words, StepStatus=StepStatus, Mark=Mark,
+        looks=status_words, StepStatus=StepStatus, Mark=Mark, hours=words.hours,
     )  # fmt: skip
     made.filters.update(
         age=words.age, sex=words.sex, person=display, other_names=words.other_names, dicom_date=words.dicom_date,

@@ -99,9 +99,10 @@ def _room(name: str, steps: list[BoardStep], y: float, scale: _Scale, now: datet
 
 
 def _performed(step: BoardStep, scale: _Scale, now: datetime) -> tuple[float, float] | None:
+    """As the device reported it, else as people said."""
     exam = step.exams[-1] if step.exams else None
-    start = parse_start(exam.started_at) if exam else None
-    if exam is None or start is None:
+    start, end = (parse_start(exam.started_at), parse_start(exam.ended_at)) if exam else step.said
+    if start is None:
         return None
-    end = parse_start(exam.ended_at) or max(now, start)
+    end = end or max(now, start)
     return scale.x(start), max(4.0, scale.x(end) - scale.x(start))

@@ -38,7 +38,7 @@ STATUS: Mapping[StepStatus, Look] = {
 MARK: Mapping[Mark, Look] = {
     Mark.URGENT: Look("Urgent", "bolt", "urgent", "The requester asks for priority."),
     Mark.LATE: Look("Late", "clock", "late", "The planned time has passed and the exam has not begun."),
-    Mark.STUCK: Look("Stuck", "hourglass", "stuck", "In progress for very long: did the device report the end?"),
+    Mark.STUCK: Look("Stuck", "hourglass", "stuck", "In progress, and nothing was heard of it for very long."),
     Mark.MISMATCH: Look(
         "Mismatch", "unequal", "mismatch", "The device named another patient than the order; check who was examined."
     ),
@@ -54,6 +54,10 @@ MARK: Mapping[Mark, Look] = {
 }
 
 IMAGES = Look("Images without order", "question", "unmatched", "An archive has images of a study that no order names.")
+INFERRED = Look("Inferred", "", "inferred", "No device reported it: a person, a message or a rule said so.")
+NEVER_ENDED = Look(
+    "Never ended", "hourglass", "stuck", "In progress for very long, on any day: close it, or say that it still runs."
+)
 UNMATCHED = Look("Unmatched exam", "question", "unmatched", "A device reported an exam that belongs to no known order.")
 PARKED = Look(
     "Parked notification", "envelope", "parked", "A destination refused a notification; a person must decide."

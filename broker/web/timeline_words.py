@@ -36,6 +36,9 @@ _FACTS: Mapping[FactKind, str] = {
     FactKind.PATIENT_MERGED: "{actor} merged the patient with another record",
     FactKind.PATIENT_UNMERGED: "{actor} took a merge of the patient back",
     FactKind.STEP_STATUS: "The status of the step changed",
+    FactKind.INFERENCE_WITHDRAWN: "{actor} took back what was said about the exam",
+    FactKind.STILL_RUNNING: "{actor} said that the exam still runs",
+    FactKind.STEP_STUCK: "The exam seems stuck: nothing was heard of it for too long",
     FactKind.STEP_QUERIED: "{actor} asked for its list and got this step",
     FactKind.PERFORMED_STARTED: "{actor} started the exam",
     FactKind.PERFORMED_UPDATED: "{actor} reported on the exam",
@@ -66,6 +69,7 @@ _REMEDIES: Mapping[FactKind, str] = {
     FactKind.CANCELED_DURING_EXAM: "Settle with the department whether the exam counts; the step keeps its status.",
     FactKind.NOTIFICATION_PARKED: "See why below, mend it, then: broker notifications retry.",
     FactKind.PERFORMED_UNMATCHED: "Link the exam to its order, or set it aside: see Exams to reconcile.",
+    FactKind.STEP_STUCK: "Close it, or say that it still runs: the buttons are on the step.",
     FactKind.LATE_EXAM: "The step stays finished (performed.reopen). Perhaps the exam belongs to another order?",
 }
 #: facts that tell a change of the whole order and stand out in the list
@@ -187,7 +191,9 @@ def _fact(at: datetime, fact: HistoryEvent, record: OrderRecord) -> Line:
     note = _step_name(record, fact.step_key)
     if fact.kind is FactKind.STEP_STATUS:
         words, tone = _status_words(fact.data, note), _status_tone(fact.data)
-        note = ""
+        note = _inferred(fact)
+    elif fact.kind is FactKind.INFERENCE_WITHDRAWN:
+        note = f"{note}: {_look_word(fact.data.get('was')).lower()}, said by {fact.data.get('said_by')}"
     elif fact.kind in _STUDY_FACTS:
         words, note = f"{words} at {_listed(fact.data.get('at'))}", _images(fact.data)
     elif fact.kind in (FactKind.ORDER_CHANGED, FactKind.PATIENT_UPDATED):
@@ -253,6 +259,16 @@ def _status_words(data: Mapping[str, object], step: str) -> str:
 def _status_tone(data: Mapping[str, object]) -> str:
     look = _LOOKS.get(str(data.get("to")))
     return look.css if look else ""
+
+
+def _inferred(fact: HistoryEvent) -> str:
+    """Who said so in place of a device, and why."""
+    if not fact.data.get("inferred"):
+        return ""
+    reason = fact.data.get("discontinuation")
+    why = [str(reason["meaning"] or reason["code"])] if isinstance(reason, Mapping) else []
+    why += [str(fact.data["note"])] if fact.data.get("note") else []
+    return f"Inferred: {fact.actor.name} said so, no device did" + (f" ({'; '.join(why)})" if why else "")
 
 
 def _look_word(status: object) -> str:

@@ -61,6 +61,13 @@ def times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
+def hours(minutes: int) -> str:
+    """A length as people say it: ``45 minutes``, ``3 hours``, ``1.5 hours``."""
+    if minutes < 60:
+        return plural(minutes, "minute")
+    return f"{minutes / 60:.1f}".removesuffix(".0") + (" hour" if minutes == 60 else " hours")
+
+
 def plural(number: int, singular: str, many: str = "") -> str:
     """``1 step``, ``2 steps``."""
     return f"{number} {singular if number == 1 else many or singular + 's'}"

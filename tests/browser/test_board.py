@@ -137,6 +137,45 @@ async def test_keys(scene: Scene) -> None:
     assert page.url == f"{scene.server.url}/search"
 
 
+async def test_keys_say_what_became_of_a_step_and_take_it_back(scene: Scene) -> None:
+    booking = replace(DAY[14], number=30, start="1055", patient="STEINER^Mia", station="US9")
+    scene.department.order(booking)
+    page = await scene.page("/?station=US9")
+    await page.evaluate("window.sameDocument = true")
+    row, note = page.locator("tr.step"), page.locator("#said")
+    await page.keyboard.press("s")
+    await expect(note).to_have_text("Choose a line first: ↓ and ↑.")
+    await page.keyboard.press("ArrowDown")
+    for key, word in (("a", "Arrived"), ("s", "In progress"), ("d", "Completed")):
+        await page.keyboard.press(key)
+        await expect(row.locator(".status.inferred")).to_contain_text(word)
+        await expect(note).to_contain_text("inferred")
+    await expect(row.locator(".said-by")).to_have_text("inferred · nina.frei")
+    await page.keyboard.press("d")
+    await expect(note).to_contain_text("STEINER, Mia: the exam is completed")
+    await row.hover()
+    await row.get_by_role("button", name="Undo").click()
+    await expect(row.locator(".status.inferred")).to_contain_text("In progress")
+    await row.get_by_role("button", name="Done").click()
+    await expect(row.locator(".status.inferred")).to_contain_text("Completed")
+    await note.get_by_role("button", name="Undo").click()
+    await expect(row.locator(".status.inferred")).to_contain_text("In progress")
+    assert await page.evaluate("window.sameDocument")
+    scene.complaints[:] = [c for c in scene.complaints if "409" not in c]
+
+
+async def test_the_device_is_not_spoken_for_with_one_key(scene: Scene) -> None:
+    page = await scene.page("/?station=CT2&status=STARTED")
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("d")
+    note = page.locator("#said")
+    await expect(note).to_contain_text("a device reports this exam itself")
+    await note.get_by_role("button", name="Close it all the same").click()
+    await expect(note).to_contain_text("done, inferred")
+    await expect(page.locator(".tile.s-completed .count")).to_have_text("2")
+    scene.complaints[:] = [c for c in scene.complaints if "409" not in c]
+
+
 async def test_a_search_is_live_too(scene: Scene) -> None:
     page = await scene.page()
     await page.fill("#find", "brien")
@@ -174,6 +213,13 @@ async def test_without_script_the_pages_work(scene: Scene) -> None:
     await page.get_by_role("link", name="ROSSI, Giulia").click()
     await page.get_by_text("CT2 started the exam").click()
     await expect(page.get_by_text("Performed status: IN PROGRESS")).to_be_visible()
+    await page.get_by_text("Close by hand").click()
+    await page.get_by_text("Discontinue", exact=True).first.click()
+    await page.select_option("select[name=reason]", "110501")
+    await page.get_by_role("button", name="Discontinue").click()
+    await expect(page.get_by_text("Discontinued (Equipment failure), said by nina.frei")).to_be_visible()
+    await page.get_by_role("button", name="Arrived").click()
+    await expect(page.locator(".step-card .status.inferred")).to_have_text("Arrived")
     await page.locator(".who summary").click()
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.locator("h1")).to_have_text("Please sign in")
@@ -198,7 +244,8 @@ async def test_nothing_overflows(scene: Scene, scheme: str, width: int) -> None:
 async def test_touch_targets_are_large_enough(scene: Scene) -> None:
     page = await scene.page()
     small = await page.evaluate(
-        """[...document.querySelectorAll("header a, header summary, .bar a, .bar select, .strip a, .days a")]
+        """[...document.querySelectorAll(
+            "header a, header summary, .bar a, .bar select, .strip a, .days a, .acts button")]
         .filter(e => e.getClientRects().length && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"""
     )
     assert small == []

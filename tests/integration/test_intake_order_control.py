@@ -1,6 +1,7 @@
 """Order control, appointments and reports over the whole road: message to worklist item, on a real database."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ START = "20240706093000"
 def feed(database_url: str) -> Iterator[Callable[..., Feed]]:
     feeds: list[Feed] = []
 
-    def make(config: HandlerConfig | None = None, **policy: str) -> Feed:
+    def make(config: HandlerConfig | None = None, **policy: Any) -> Feed:
         feeds.append(Feed(database_url, config, **policy))
         return feeds[-1]
 

@@ -1,17 +1,22 @@
 """The commands about exams and devices, as a person at a terminal runs them (in this process: starting one is slow)."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from broker.cli import main
+from broker.domain.model import FactKind
 from broker.domain.performed_faults import Quirk
 from broker.domain.performing import PerformedPolicy
+from broker.services import stuck
 from broker.store.database import Database
-from tests.integration.mpps_peer import Peer, new_context
+from tests.integration.mpps_peer import NOW, Peer, new_context
 from tests.support.exams import create, reference
 
 Run = Callable[..., str]
@@ -104,6 +109,32 @@ def test_correcting_and_exporting_from_the_terminal(peer: Peer, run: Run, tmp_pa
 )
 def test_clear_words_when_it_cannot_be_done(run: Run, arguments: tuple[str, ...], code: int, says: str) -> None:
     assert says in run(*arguments, code=code)
+
+
+def test_a_step_that_no_device_reports(peer: Peer, run: Run) -> None:
+    assert run("worklist", "arrive", "A1", "--by", "nina").startswith(
+        "A1: ARRIVED, inferred; `broker worklist undo A1`"
+    )
+    run("worklist", "start", "A1", "--by", "nina")
+    assert "needs its reason" in run("worklist", "discontinue", "A1", "--reason", "", code=1)
+    assert run("worklist", "discontinue", "A1", "--reason", "110504", "--note", "sad").startswith("A1: DISCONTINUED")
+    assert run("worklist", "undo", "A1") == "A1: STARTED\n"
+    assert run("worklist", "complete", "A1", "--step", "SPS1").startswith("A1: COMPLETED")
+    assert peer.statuses() == {"SPS1": "COMPLETED"}
+    assert "undo that" in run("worklist", "start", "A1", code=1)
+    assert [row.actor for row in peer.facts(FactKind.STEP_STATUS)][:2] == ["nina", "nina"]
+
+
+def test_a_device_that_reports_and_one_that_is_stuck(peer: Peer, run: Run) -> None:
+    peer.create("1.9.2")
+    assert "add --although-running" in run("worklist", "complete", "A1", code=1)
+    assert "not stuck" in run("worklist", "still-running", "A1", code=1)
+    late = replace(peer.context, clock=lambda: NOW + timedelta(hours=4))
+    assert stuck.look(late, "here", timedelta(minutes=1)) == stuck.Found(1, 0)
+    assert re.search(r"3 h +CT +A1 +its device", run("worklist", "stuck"))
+    assert "asked again at" in run("worklist", "still-running", "A1")
+    assert "A1" not in run("worklist", "stuck")
+    assert run("worklist", "complete", "A1").startswith("A1: COMPLETED"), "it is known to be stuck"
 
 
 def test_devices_from_the_terminal(run: Run) -> None:

@@ -1,6 +1,7 @@
 """A feed of HL7 messages against a real database, and what stands there afterwards."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,18 +20,28 @@ from hl7.acknowledge import read_acknowledgement
 from tests.unit.intake import cases
 
 NOW = datetime(2024, 7, 5, 6, 0, tzinfo=UTC)
-_MAPPINGS = {"ihe-swf": cases.usual_mapping()}
+_MAPPING = cases.usual_mapping()
 _SITE = cases.usual_site()
 
 
 class Feed:
-    """Sends messages written as lines; every one gets a control ID of its own."""
+    """Sends messages written as lines; every one gets a control ID of its own.
 
-    def __init__(self, url: str, config: HandlerConfig | None = None, **policy: str) -> None:
+    ``control`` changes lines of the order control table, by ORC-1 and ORC-5.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        config: HandlerConfig | None = None,
+        control: Mapping[tuple[str, str], str] | None = None,
+        **policy: str,
+    ) -> None:
         self._database = Database(url)
         site = Site(zone=ZoneInfo("Europe/Zurich"), orders=OrderPolicy(**policy))
         self.context = Context(self._database, site, lambda: NOW)
-        self._handler = MessageHandler(config or HandlerConfig(), self.context, _MAPPINGS, _SITE)
+        mapping = replace(_MAPPING, order_control={**_MAPPING.order_control, **(control or {})})
+        self._handler = MessageHandler(config or HandlerConfig(), self.context, {"ihe-swf": mapping}, _SITE)
         self._sent = 0
 
     def close(self) -> None:

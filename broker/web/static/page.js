@@ -1,5 +1,6 @@
 // What every signed-in page does with script: the clock, live updates, keys, copy buttons.
 // Without script the pages work too; they only do not change by themselves.
+import { listenToActs } from "./acts.js";
 import { showTime } from "./clock.js";
 import { prepareCopying } from "./copy.js";
 import { listenToKeys } from "./keys.js";
@@ -7,6 +8,7 @@ import { follow } from "./live.js";
 
 showTime();
 listenToKeys();
+listenToActs();
 prepareCopying();
 follow();
 

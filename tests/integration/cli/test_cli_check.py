@@ -85,3 +85,15 @@ def test_a_port_in_use_and_a_destination_that_is_away_are_warnings(
     assert re.search(rf"^warning +web\.port +127\.0\.0\.1:{port}: Address already in use", text, re.MULTILINE)
     assert re.search(rf"^ok +destination +there, hl7, 127\.0\.0\.1:{port} answers$", text, re.MULTILINE)
     assert re.search(r"^warning +destination +away, ", text, re.MULTILINE)
+
+
+def test_limits_of_stuck_exams(command: Command, tmp_path: Path) -> None:
+    limits = "hours = 2\napply_after = 12\nmodalities = { US = 0 }\ncodes = { NONE = 1 }\n"
+    file = write(tmp_path, f"[performed.stuck]\n{limits}")
+    text = command("check", "--config", file)
+    assert "alarmed after: all 2 h, US never, NONE 1 h; closed after 12 h more as completed" in text
+    assert "performed.stuck.codes: NONE is no code of the catalogue" in text
+    file = write(tmp_path, '[performed.stuck]\nhours = -1\nmodalities = { ct = 1 }\napply = "maybe"\nhour = 1\n')
+    text = command("check", "--config", file, code=1)
+    for key in ("hours", "modalities.ct", "apply", "hour"):
+        assert f"{file}: performed.stuck.{key}" in text, text

@@ -75,7 +75,7 @@ def test_a_fact_about_a_patient_alone_has_a_document() -> None:
     about = sample(FactKind.PATIENT_MERGED)
     about = replace(about, payload={**about.payload, "order": None, "procedures": [], "performed": None})
     assert cloud_event.document(about, EventStyle("R"))["data"] == {
-        "fact": "patient.merged", "order": None, "procedures": [], "performed": None
+        "fact": "patient.merged", "inferred": False, "order": None, "procedures": [], "performed": None
     }  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def test_found_steps_by_day_newest_first() -> None:
 
 
 def exam(start: str, end: str) -> ExamRow:
-    return ExamRow(1, "COMPLETED", "CT1", f"20260709{start}00", f"20260709{end}00" if end else "", NOW)
+    return ExamRow(1, "COMPLETED", "CT1", f"20260709{start}00", f"20260709{end}00" if end else "", NOW, NOW)
 
 
 def test_overlapping_bars_stand_below_each_other() -> None:
