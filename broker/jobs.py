@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from broker.services import availability, housekeeping, stuck
+from broker.services import availability, concluding, housekeeping, stuck
 from broker.services.context import Context
 
 
@@ -21,8 +21,8 @@ class JobConfig:
     keep_sessions: timedelta
     tick: timedelta = timedelta(seconds=1)
     sweep: timedelta = timedelta(hours=1)
-    #: how often images are looked at whose exam or order may have come
-    attach: timedelta = timedelta(minutes=1)
+    #: how often images are looked at: whether their exam or order has come, and whether they conclude an exam
+    images: timedelta = timedelta(minutes=1)
     #: None: messages are kept for ever
     keep_messages: timedelta | None = None
     #: how often exams are looked for that never end
@@ -43,9 +43,8 @@ class Jobs:
             housekeeping.sweep, "interval", seconds=config.sweep.total_seconds(),
             args=(context, config.keep_queries, config.keep_sessions),
         )  # fmt: skip
-        self._scheduler.add_job(
-            availability.attach_waiting, "interval", seconds=config.attach.total_seconds(), args=(context,)
-        )
+        for look in (availability.attach_waiting, concluding.look):
+            self._scheduler.add_job(look, "interval", seconds=config.images.total_seconds(), args=(context,))
         self._scheduler.add_job(
             stuck.look, "interval", seconds=config.watch.total_seconds(), next_run_time=context.clock(),
             args=(context, config.owner, 3 * config.watch),

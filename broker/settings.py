@@ -167,6 +167,7 @@ class PerformedSettings(_Section):
     tolerate: tuple[Quirk, ...] = tuple(q for q in Quirk if q in DEFAULT_TOLERATED)
     reopen: Literal["always", "same_device", "never"] = "always"
     reasons: dict[str, Literal["returns", "discontinued", "manual"]] = Field(default_factory=dict)
+    conclude_by_images: float = Field(0, ge=0, le=7 * 24 * 60)
     stuck: StuckSettings = Field(default_factory=StuckSettings)
 
 

@@ -120,6 +120,7 @@ def make_performed_policy(settings: Settings) -> PerformedPolicy:
         reasons={code: Consequence(means) for code, means in performed.reasons.items()},
         devices={d.ae_title: frozenset(d.tolerate) for d in settings.devices if d.tolerate},
         reopen=Reopening(performed.reopen),
+        conclude_by_images=timedelta(minutes=performed.conclude_by_images) if performed.conclude_by_images else None,
     )
 
 

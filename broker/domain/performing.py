@@ -5,6 +5,7 @@ Works on data sets of the DICOM JSON Model.  Decides only; storing, linking and 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from broker.domain import dicom_json
 from broker.domain.dicom_json import Dataset
@@ -33,6 +34,8 @@ class PerformedPolicy:
     #: what single devices are let pass beyond ``tolerate``, by calling AE title
     devices: Mapping[str, frozenset[Quirk]] = field(default_factory=dict)
     reopen: Reopening = Reopening.ALWAYS
+    #: silence after which an exam without an end is concluded by its images; None: never
+    conclude_by_images: timedelta | None = None
 
     def of_device(self, calling_ae_title: str) -> "PerformedPolicy":
         """The policy as it stands for one device: the site's tolerations and its own."""

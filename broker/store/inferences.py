@@ -65,6 +65,12 @@ def withdraw(connection: Connection, one: Inference, by: str, at: datetime) -> N
     connection.execute(update(step).where(step.c.id == one.step_key).values(inferred=still))
 
 
+def was_withdrawn(connection: Connection, step_key: int, actor: Actor) -> bool:
+    """True when something that ``actor`` said about the step was taken back."""
+    said = and_(table.c.step_id == step_key, table.c.source == actor.source.value, table.c.said_by == actor.name)
+    return bool(connection.execute(select(exists().where(said, table.c.withdrawn_at.is_not(None)))).scalar())
+
+
 def overrule(connection: Connection, standing_now: Iterable[Inference], performed_key: int) -> None:
     """An exam spoke after these were said."""
     keys = [one.key for one in standing_now]
