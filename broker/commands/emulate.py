@@ -1,5 +1,6 @@
 """``broker emulate``: peers for training and tests, well-behaved or not."""
 
+import queue
 import secrets
 import threading
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from broker.commands.common import endpoint as parse_endpoint
 from broker.commands.ports import listening
 from broker.commands.sending import describe
 from broker.commands.worklist import CalledOption, ToOption, no_answer, peer_of
-from broker.dicom import scu
+from broker.delivery.mpps_event import EVENT_NAMES
+from broker.dicom import event_user, scu
 from broker.domain.attributes import Attributes
 from broker.emulators import misbehaviours
 from broker.emulators import modality as device
@@ -25,7 +27,7 @@ from broker.emulators.ris import Ris, RisConfig, StatusListener, StatusReceived
 from broker.settings import Settings
 from hl7.client import ConnectionFailed
 
-app = typer.Typer(help="Emulated peers: a RIS, a modality.", no_args_is_help=True)
+app = typer.Typer(help="Emulated peers: a RIS, a modality, a viewer.", no_args_is_help=True)
 
 CountOption = Annotated[int, typer.Option("--count", min=0, help="How many; 0 goes on until stopped.")]
 EveryOption = Annotated[float, typer.Option("--every", min=0.01, help="Seconds between two.")]
@@ -88,6 +90,62 @@ def modality(
         _repeat(count, every, lambda _: _perform(emulated, zone, minutes, misbehave))
     except scu.ScuError as error:
         raise no_answer(peer, error) from None
+
+
+@app.command()
+def viewer(
+    aet: Annotated[str, typer.Option("--aet", help="AE title of the viewer.")] = "VIEWER",
+    listen: Annotated[int, typer.Option("--listen", help="Be called on this port; else keep an association open.")] = 0,
+    count: CountOption = 0,
+    to: ToOption = "",
+    called: CalledOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Be told of exams (MPPS Notification): called by the broker, or on an association kept open to it."""
+    heard = _Heard(count)
+    if listen:
+        try:
+            with event_user.listening("127.0.0.1", listen, aet, heard.take) as port:
+                typer.echo(f"{aet}: waits to be called on 127.0.0.1:{port}")
+                heard.wait(lambda: True)
+        except OSError as error:
+            raise Failure(f"127.0.0.1:{listen}: {error.strerror or error}") from None
+        return
+    peer = peer_of(config, to, called, aet)
+    try:
+        with event_user.calling(peer, heard.take) as is_open:
+            typer.echo(f"{aet}: keeps an association open to {peer.called_ae_title} at {peer.host}:{peer.port}")
+            heard.wait(is_open)
+    except scu.ScuError as error:
+        raise no_answer(peer, error) from None
+    if not heard.done:
+        raise Failure(f"{peer.called_ae_title} at {peer.host}:{peer.port} ended the association")
+
+
+class _Heard:
+    """Events as they come, printed; ``done`` after so many (0: never)."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._came: queue.SimpleQueue[event_user.PerformedEvent] = queue.SimpleQueue()
+        self.done = False
+
+    def take(self, event: event_user.PerformedEvent) -> None:
+        """Called on a thread of the association."""
+        self._came.put(event)
+
+    def wait(self, goes_on: Callable[[], bool]) -> None:
+        """Print events until there were enough, or ``goes_on`` says no."""
+        number = 0
+        while goes_on() and not self.done:
+            try:
+                event = self._came.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            number += 1
+            word = EVENT_NAMES.get(event.event_type, f"event type {event.event_type}")
+            typer.echo(f"{datetime.now(UTC):%H:%M:%S} {event.provider}: {event.sop_instance_uid} {word}")
+            self.done = number == self._count
 
 
 def _check_kind(kind: str, known: set[str]) -> None:

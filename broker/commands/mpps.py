@@ -11,8 +11,9 @@ from broker.commands.common import ConfigOption, Failure, one_line, read_setting
 from broker.commands.worklist import AetOption, CalledOption, ToOption, identifier, no_answer, peer_of
 from broker.dicom import scu
 from broker.domain.attributes import SPS_SEQUENCE
+from broker.domain.availability import Availability
 from broker.domain.identifiers import random_uid
-from broker.emulators import mpps
+from broker.emulators import archive, mpps
 
 app = typer.Typer(help="Exams: report them as a modality would.", no_args_is_help=True)
 
@@ -78,6 +79,43 @@ def show(
     answer = _ask(peer, lambda: scu.get(peer, uid))
     _succeed(answer)
     table(("attribute", "value"), [(k, one_line(v)) for k, v in sorted(answer.attributes.items()) if v not in ("", [])])
+
+
+@app.command()
+def available(
+    uid: Annotated[str, typer.Argument(help="SOP Instance UID of the exam; not with --study.")] = "",
+    study: Annotated[
+        str, typer.Option("--study", help="Study Instance UID, for a device that reports no exams.")
+    ] = "",
+    aet: AetOption = "ARCHIVE",
+    at: Annotated[str, typer.Option("--at", help="AE title the images can be retrieved from; else --aet.")] = "",
+    availability: Annotated[Availability, typer.Option("--availability")] = Availability.ONLINE,
+    to: ToOption = "",
+    called: CalledOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Tell as an archive would that the images of an exam are there (Instance Availability Notification)."""
+    if bool(uid) == bool(study):
+        raise typer.BadParameter("name the exam, or its study with --study")
+    peer = peer_of(config, to, called, aet)
+    if study:
+        notices = [archive.of_study(study, at or aet, random_uid(), availability)]
+    else:
+        stored = _ask(peer, lambda: scu.get(peer, uid))
+        _succeed(stored)
+        notices = archive.of_exam(stored.attributes, uid, at or aet, availability)
+    if not notices:
+        raise Failure("the exam names no images yet; complete it first")
+    for notice in notices:
+        _succeed(_tell(peer, notice))
+        typer.echo(f"{notice['StudyInstanceUID']} {availability} at {at or aet}")
+
+
+def _tell(peer: scu.Peer, notice: Mapping[str, object]) -> scu.Answer:
+    try:
+        return scu.create(peer, notice, random_uid(), sop_class=scu.INSTANCE_AVAILABILITY)
+    except scu.ScuError as error:
+        raise no_answer(peer, error) from None
 
 
 def _end(uid: str, reason: str | None, peer: scu.Peer, at: datetime) -> None:

@@ -22,6 +22,12 @@ from hl7.validation import Severity, check
 _AT = datetime(2026, 7, 4, 7, 42, tzinfo=UTC)
 _CODE = {"CodeValue": "CTHEAD", "CodingSchemeDesignator": "LOCAL", "CodeMeaning": "CT head"}
 
+#: what an archive told, with facts about images
+_IMAGES = {
+    "study": "1.2.826.0.1.3680043.9.1", "at": ["ARCHIVE"], "instances": 40, "available": 40, "expected": 40,
+    "missing": 0, "unavailable": 0, "performed": "1.2.826.0.1.3680043.9.2",
+}  # fmt: skip
+
 
 def sample(kind: FactKind = FactKind.ORDER_STARTED, destination: str = "preview") -> Notification:
     """A notification about an invented order with one CT step."""
@@ -50,7 +56,7 @@ def sample(kind: FactKind = FactKind.ORDER_STARTED, destination: str = "preview"
         "1.2.826.0.1.3680043.9.2", "DISCONTINUED", "CT1", "20260704094200", "20260704095500", "110513"
     )
     about = Subjects(patient, Visit(Identifier("V99", "HOSP"), {"RouteOfAdmissions": "I"}), order, performed)
-    payload = snapshot(kind, _AT, {}, about)
+    payload = snapshot(kind, _AT, _IMAGES if kind.value.startswith("study.") else {}, about)
     return Notification(
         0, "PREVIEW", destination, "order:0", kind, payload, NotificationState.PENDING, 0, _AT, _AT
     )  # fmt: skip

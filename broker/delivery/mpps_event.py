@@ -18,7 +18,8 @@ EVENT_TYPES = {
     FactKind.PERFORMED_DISCONTINUED: 3,
     FactKind.PERFORMED_UPDATED: 4,
 }
-_NAMES = {1: "in progress", 2: "completed", 3: "discontinued", 4: "updated"}
+#: in words
+EVENT_NAMES = {1: "in progress", 2: "completed", 3: "discontinued", 4: "updated"}
 _UNKNOWN, _OUT_OF_RESOURCES = 0x0112, 0x0213
 #: the receiver does not take this event, now or later
 _PERMANENT = frozenset({0x0113, 0x0114, 0x0115, 0x0117, 0x0119, 0x0212})
@@ -186,7 +187,7 @@ class MppsEventDestination:
             raise CannotRender("events are about performed steps: name a notification of this destination")
         event_type = EVENT_TYPES[notification.kind]
         uid = notification.payload["sop_instance_uid"]
-        return f"N-EVENT-REPORT {event_type} ({_NAMES[event_type]}) about {uid}, to {self._line.receiver}"
+        return f"N-EVENT-REPORT {event_type} ({EVENT_NAMES[event_type]}) about {uid}, to {self._line.receiver}"
 
     def close(self) -> None:
         """Nothing of ours stays open between deliveries."""
@@ -198,7 +199,7 @@ class MppsEventDestination:
 
 def _outcome(event_type: int, answer: scu.Answer, attempts: int) -> Outcome:
     """The class of a result: done, transient, permanent or a matter of configuration."""
-    said = f"event {event_type} ({_NAMES[event_type]}) answered 0x{answer.status:04X}"
+    said = f"event {event_type} ({EVENT_NAMES[event_type]}) answered 0x{answer.status:04X}"
     detail = f"{said}: {answer.error_comment}" if answer.error_comment else said
     summary = {"answer": f"0x{answer.status:04X}"}
     if answer.succeeded:

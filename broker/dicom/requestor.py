@@ -6,7 +6,7 @@ requests.
 
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -17,7 +17,6 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from broker.dicom import reactor_gate
 
-#: in its associations the requestor is the provider: it sends events (PS3.4 F.9)
 MPPS_NOTIFICATION = "1.2.840.10008.3.1.2.3.5"
 TRANSFER_SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 
@@ -72,8 +71,13 @@ class Peer:
     server_hostname: str = ""
 
 
-def associate(peer: Peer, services: Sequence[str], commands: list[Dataset]) -> Association:
+def associate(
+    peer: Peer, services: Sequence[str], commands: list[Dataset], *, provided: Collection[str] = (),
+    handlers: Sequence[evt.EventHandlerType] = (),
+) -> Association:  # fmt: skip
     """An established association for these SOP classes; ``commands`` always holds the command set received last.
+
+    Of the classes in ``provided`` we want to be the provider; ``handlers`` serve what the other side asks.
 
     :raises NotReachable, Rejected, NotOffered: there is none.
     """
@@ -96,9 +100,9 @@ def associate(peer: Peer, services: Sequence[str], commands: list[Dataset]) -> A
     association = ae.associate(
         peer.host, peer.port, contexts, ae_title=peer.called_ae_title,
         evt_handlers=[
-            (evt.EVT_CONN_OPEN, _without_delay), (evt.EVT_DIMSE_RECV, keep), (evt.EVT_PDU_RECV, keep_refusal)
+            (evt.EVT_CONN_OPEN, _without_delay), (evt.EVT_DIMSE_RECV, keep), (evt.EVT_PDU_RECV, keep_refusal), *handlers
         ],
-        ext_neg=[build_role(uid, scu_role=False, scp_role=True) for uid in services if uid == MPPS_NOTIFICATION],
+        ext_neg=[build_role(uid, scu_role=False, scp_role=True) for uid in provided],
         tls_args=(peer.ssl_context, peer.server_hostname or peer.host) if peer.ssl_context else None,
     )  # fmt: skip
     if association.is_established:
@@ -110,7 +114,7 @@ def associate(peer: Peer, services: Sequence[str], commands: list[Dataset]) -> A
         raise _rejected(refusals[0])
     if association.acceptor.primitive is None:
         raise NotReachable(f"{where} cannot be reached, or does not speak DICOM")
-    role = ", or not in the role that we proposed (provider: SCU 0, SCP 1)" if MPPS_NOTIFICATION in services else ""
+    role = ", or not in the role that we proposed (provider: SCU 0, SCP 1)" if provided else ""
     raise NotOffered(f"{where} accepts none of the services asked for{role}")
 
 

@@ -65,6 +65,8 @@ MPPS = "1.2.840.10008.3.1.2.3.3"
 MPPS_RETRIEVE = "1.2.840.10008.3.1.2.3.4"
 INSTANCE_AVAILABILITY = "1.2.840.10008.5.1.4.33"
 
+#: of these the service user wants to be the provider: it sends events (PS3.4 F.9)
+_PROVIDED = frozenset({MPPS_NOTIFICATION})
 _SUCCESS = 0x0000
 _PENDING = (0xFF00, 0xFF01)
 #: stands for bytes that are sent in its place
@@ -251,7 +253,8 @@ def connect(peer: Peer, *services: str) -> Iterator[Session]:
     """
     library.prepare()
     commands: list[Dataset] = []
-    association = associate(peer, services or (VERIFICATION, MODALITY_WORKLIST, MPPS, MPPS_RETRIEVE), commands)
+    wanted = services or (VERIFICATION, MODALITY_WORKLIST, MPPS, MPPS_RETRIEVE)
+    association = associate(peer, wanted, commands, provided=_PROVIDED.intersection(wanted))
     try:
         yield Session(association, commands)
     finally:

@@ -1,9 +1,10 @@
-"""Tables of what intake must remember beside orders and patients: merges, appointments, early cancellations.
+"""Tables of what intake must remember beside orders and patients: merges, appointments, early cancellations,
+unknown codes.
 
 ``tables`` brings them in, so that its metadata is whole.
 """
 
-from sqlalchemy import Column, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Integer, Table, Text, UniqueConstraint
 
 from broker.store.schema import Json as _Json
 from broker.store.schema import key as _key
@@ -47,4 +48,21 @@ early_cancellation = Table(
     Column("occurred_at", UtcDateTime),
     _refers("journal_id", "journal_entry", nullable=True, index=False),
     UniqueConstraint("number", "scope", name="uq_early_cancellation_number"),
+)
+
+# procedure codes that orders named and the catalogue does not have; newest spelling and consequence win
+unmapped_code = Table(
+    "unmapped_code",
+    metadata,
+    _key(),
+    _text("sender"),
+    _text("code"),
+    _text("scheme"),
+    _text("meaning"),
+    # what the message said itself; empty: the item is kept from devices
+    _text("modality"),
+    Column("messages", Integer, nullable=False),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    UniqueConstraint("sender", "code", "scheme"),
 )

@@ -257,23 +257,6 @@ journal_entry = Table(
     Index("ix_journal_entry_duplicate", "sender", "control_id", "digest"),
 )
 
-# procedure codes that orders named and the catalogue does not have; newest spelling and consequence win
-unmapped_code = Table(
-    "unmapped_code",
-    metadata,
-    _key(),
-    _text("sender"),
-    _text("code"),
-    _text("scheme"),
-    _text("meaning"),
-    # what the message said itself; empty: the item is kept from devices
-    _text("modality"),
-    Column("messages", Integer, nullable=False),
-    Column("first_seen_at", UtcDateTime, nullable=False),
-    Column("last_seen_at", UtcDateTime, nullable=False),
-    UniqueConstraint("sender", "code", "scheme"),
-)
-
 # messages read again from the journal: who, when, for show or for good, and what came of it
 replay_run = Table(
     "replay_run",

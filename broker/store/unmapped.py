@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from broker.store.tables import unmapped_code as unmapped
+from broker.store.intake_tables import unmapped_code as unmapped
 
 
 @dataclass(frozen=True, slots=True)

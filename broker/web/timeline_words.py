@@ -82,6 +82,10 @@ _TOLD_KINDS = {
     FactKind.ORDER_STARTED: "exam started", FactKind.ORDER_COMPLETED: "exam completed",
     FactKind.ORDER_DISCONTINUED: "exam discontinued", FactKind.ORDER_RETURNED: "back to scheduled",
     FactKind.ORDER_CANCELED: "order cancelled", FactKind.ORDER_CORRECTED: "correction",
+    FactKind.PERFORMED_STARTED: "performed step in progress", FactKind.PERFORMED_UPDATED: "performed step updated",
+    FactKind.PERFORMED_COMPLETED: "performed step completed",
+    FactKind.PERFORMED_DISCONTINUED: "performed step discontinued",
+    FactKind.STUDY_AVAILABLE: "images available", FactKind.STUDY_PARTLY_AVAILABLE: "some images available",
 }  # fmt: skip
 
 

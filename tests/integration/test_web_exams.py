@@ -1,5 +1,6 @@
 """The pages about exams and devices: what they show, who may act, and what acting does."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +14,10 @@ from broker.store.database import Database
 from broker.store.devices import SeenDevice, seen
 from broker.web.quirk_words import QUIRKS
 from tests.integration.mpps_peer import NOW, Peer, new_context
+from tests.integration.test_availability import Archive
 from tests.integration.web_client import sign_in, staff, visitor
 from tests.support.exams import create, reference
+from tests.support.notices import notice
 
 WALK_IN: dict[str, Any] = {
     "StudyInstanceUID": "1.2.840.99.1", "AccessionNumber": "", "RequestedProcedureID": "",
@@ -174,3 +177,32 @@ async def test_devices_and_their_warnings(peer: Peer) -> None:
 
 def test_every_quirk_has_words() -> None:
     assert set(QUIRKS) == set(Quirk)
+
+
+async def test_images_without_an_order_and_images_of_one(peer: Peer) -> None:
+    archive = Archive(peer.context)
+    archive.tell(notice("1.2.3.404", ""))
+    archive.tell(notice("1.2.3.1", ""), "1.8.2")
+    async with staff(peer.context) as (client, token):
+        board = await client.get("/?day=2026-11-23")
+        assert 'href="/attention#images"' in board.text
+        page = await client.get("/attention")
+        assert "1.2.3.404" in page.text
+        assert "1.2.3.1<" not in page.text
+        (action,) = re.findall(r'action="(/images/\d+/set-aside)"', page.text)
+        order = await client.get("/orders/1")
+        assert "at ARCHIVE" in order.text
+        assert "1 instance; no device reported any to compare with" in order.text
+        assert "Images of the study are available at ARCHIVE" in order.text
+        assert (await client.post(action, data={"csrf_token": token})).status_code == 303
+        assert "1.2.3.404" not in (await client.get("/attention")).text
+        again = await client.post(action, data={"csrf_token": token})
+        assert "do not wait" in again.text
+
+
+async def test_viewers_may_look_at_images_but_not_decide(peer: Peer) -> None:
+    Archive(peer.context).tell(notice("1.2.3.404", ""))
+    async with visitor(peer.context) as client:
+        token = await sign_in(client, peer.context, Role.VIEWER)
+        assert "/set-aside" not in (await client.get("/attention")).text
+        assert (await client.post("/images/1/set-aside", data={"csrf_token": token})).status_code == 403

@@ -39,6 +39,7 @@ COMMANDS = [
     "mpps show", "notifications list", "notifications retry", "notifications park", "notifications skip", "users link",
     "availability list", "availability set-aside",
     "users list", "emulate ris", "emulate modality",
+    "emulate viewer", "mpps available",
 ]  # fmt: skip
 
 
@@ -100,7 +101,8 @@ def test_a_database_that_is_away_is_said(
 
 NOBODY_THERE = [
     "orders send order.hl7", "worklist query", "mpps start --accession A1", "mpps complete 1.2.3",
-    "mpps discontinue 1.2.3", "mpps show 1.2.3", "emulate ris --count 1", "emulate modality --count 1",
+    "mpps discontinue 1.2.3", "mpps show 1.2.3", "mpps available 1.2.3", "mpps available --study 1.2.3",
+    "emulate viewer", "emulate ris --count 1", "emulate modality --count 1",
 ]  # fmt: skip
 
 

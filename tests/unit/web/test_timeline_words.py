@@ -1,6 +1,7 @@
 """The history of an order in words."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,30 @@ def test_every_kind_of_fact_has_words(kind: FactKind) -> None:
 )  # fmt: skip
 def test_words(subject: Subject, words: str, tone: str) -> None:
     assert (line(subject).words, line(subject).tone) == (words, tone)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "words", "note"),
+    [
+        (
+            FactKind.STUDY_AVAILABLE, {"at": ["A", "B"], "available": 2, "expected": 2, "missing": 0, "unavailable": 0},
+            "Images of the study are available at A, B", "2 of the 2 instances that the device reported",
+        ),
+        (
+            FactKind.STUDY_PARTLY_AVAILABLE,
+            {"at": ["A"], "available": 1, "expected": 2, "missing": 1, "unavailable": 1},
+            "Some images of the study are available at A",
+            "1 of the 2 instances that the device reported, 1 not to be retrieved",
+        ),
+        (
+            FactKind.STUDY_AVAILABLE, {"at": ["A"], "available": 1, "missing": 0, "unavailable": 0},
+            "Images of the study are available at A", "1 instance; no device reported any to compare with",
+        ),
+    ],
+)  # fmt: skip
+def test_images(kind: FactKind, data: dict[str, Any], words: str, note: str) -> None:
+    said = line(fact(kind, **data))
+    assert (said.words, said.note) == (words, note)
 
 
 def told(result: str | None, state: str = "pending", detail: str = "", answer: bytes | None = None) -> Told:
