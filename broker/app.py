@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from broker import parts
-from broker.dicom.subscribers import Subscribers
 from broker.jobs import Jobs
 from broker.services.context import Context
 from broker.services.devices import DeviceLog
@@ -38,7 +37,7 @@ class Broker:
         """Start every part.  Raises OSError when a port cannot be bound; what had started is stopped again."""
         async with AsyncExitStack() as stack:
             stack.callback(self.context.database.close)
-            subscribers = Subscribers()
+            subscribers = parts.make_subscribers(self.settings)
             delivery = parts.make_delivery(self.settings, self.context, subscribers)
             subscribers.on_join(delivery.wake)
             delivery.start()

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
+from broker.destination_settings import MppsEventDestination
 from broker.destinations import make_destination, retry_plan
 from broker.device_file import load_devices
 from broker.dicom.association_log import AssociationLog
@@ -149,6 +150,12 @@ def _intake_tls(settings: Settings) -> ssl.SSLContext | None:
     return intake_tls.server_context(
         intake_tls.TlsConfig(Path(intake.tls_certificate), Path(intake.tls_key), client_ca)
     )
+
+
+def make_subscribers(settings: Settings) -> Subscribers:
+    """Who connects by itself to be told events."""
+    events = [d for d in settings.destinations if isinstance(d, MppsEventDestination)]
+    return Subscribers([d.ae_title for d in events if not d.host])
 
 
 def make_delivery(settings: Settings, context: Context, subscribers: Subscribers) -> DeliverySender:

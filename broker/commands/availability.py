@@ -1,13 +1,11 @@
 """``broker availability``: images that archives told of and that belong to no exam and no order."""
 
-import getpass
 from typing import Annotated
 
 import typer
 
-from broker.commands.common import ConfigOption, Failure, opened, table
-from broker.domain.errors import Refusal
-from broker.domain.model import Actor, Source
+from broker.commands.acting import ByOption, attempt, person
+from broker.commands.common import ConfigOption, opened, table
 from broker.services import availability
 
 app = typer.Typer(help="Images that archives told of (Instance Availability Notification).", no_args_is_help=True)
@@ -34,14 +32,11 @@ def list_waiting(
 def set_aside(
     number: Annotated[int, typer.Argument(metavar="NUMBER", help="Number, as `list` shows it.")],
     back: Annotated[bool, typer.Option("--back", help="Let them wait for their order again.")] = False,
-    by: Annotated[str, typer.Option("--by", help="Who does it, for the history; else the user of this terminal.")] = "",
+    by: ByOption = "",
     config: ConfigOption = None,
 ) -> None:
     """Say that these images have no order here and need none."""
     act = availability.queue_again if back else availability.set_aside
     with opened(config) as context:
-        try:
-            act(context, Actor(Source.PERSON, by or getpass.getuser()), number)
-        except Refusal as refusal:
-            raise Failure(refusal.text) from None
+        attempt(lambda: act(context, person(by), number))
     typer.echo(f"images {number}: {'wait again' if back else 'set aside'}")

@@ -4,9 +4,10 @@ Owns which of them are there, on whatever port they came in, and sends an event 
 somebody is to be told anything is the destinations' matter.
 """
 
+import logging
 import threading
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from queue import Empty, SimpleQueue
 
 from broker.dicom.requestor import NoAnswer, NotReachable
@@ -15,6 +16,7 @@ from broker.dicom.upper_layer.commands import EventReply
 from broker.dicom.upper_layer.listeners import Listener
 from broker.dicom.upper_layer.reports import EventReport
 
+_log = logging.getLogger(__name__)
 #: seconds beyond the time-out of an event in which the event loop says so itself
 _LOOP_MARGIN = 5.0
 #: what became of one event; the first that is put counts
@@ -24,7 +26,9 @@ _Outcome = SimpleQueue[EventReply | None]
 class Subscribers:
     """The ``Listeners`` of the acceptors, and the way to a device for whoever has something to tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, subscribed: Collection[str] = ()) -> None:
+        """:param subscribed: the AE titles that some destination tells events."""
+        self._subscribed = frozenset(subscribed)
         self._lock = threading.Lock()
         #: by calling AE title, oldest association first
         self._present: dict[str, list[tuple[Listener, AbstractEventLoop]]] = {}
@@ -37,12 +41,16 @@ class Subscribers:
 
     # -- broker.dicom.upper_layer.listeners.Listeners
 
-    def joined(self, calling_ae_title: str, listener: Listener, loop: AbstractEventLoop) -> None:
-        """A device associated that takes events."""
+    def joined(self, calling_ae_title: str, listener: Listener, loop: AbstractEventLoop) -> bool:
+        """A device associated that takes events; True when it is subscribed to some."""
         with self._lock:
             self._present.setdefault(calling_ae_title, []).append((listener, loop))
+        if calling_ae_title not in self._subscribed:
+            _log.info("device %r asks for events, but no destination of kind mpps_event is for it", calling_ae_title)
+            return False
         for call in self._on_join:
             call()
+        return True
 
     def left(self, listener: object) -> None:
         """An association ends."""

@@ -69,6 +69,8 @@ class Connection(asyncio.Protocol):
         self._conversation: Conversation | None = None
         self._opened_at = 0.0
         self._holds_slot = False
+        #: the peer waits for events: it may be silent as long as it likes
+        self._waits_for_events = False
         self._reading = True
         self._writable = True
         self._is_carrying = False
@@ -234,7 +236,9 @@ class Connection(asyncio.Protocol):
             self._host.observe(ContextsRejected(association, agreement.rejected))
         self._carry_out(self._machine.accept(agreement))
         if self._conversation is not None and self._conversation.takes_events:
-            self._host.listeners.joined(association.calling_ae_title, self._conversation, self._loop)
+            joined = self._host.listeners.joined
+            self._waits_for_events = joined(association.calling_ae_title, self._conversation, self._loop)
+            self._update()
 
     # -- what follows from a change of state
 
@@ -258,7 +262,7 @@ class Connection(asyncio.Protocol):
                 self._carry_out(self._machine.release())
             conversation = self._conversation
         self._update_reading()
-        busy = conversation is not None and conversation.busy
+        busy = conversation is not None and (conversation.busy or self._waits_for_events)
         self._watch.update(self._machine, reading=self._reading, busy=busy)
 
     def _respond_release(self) -> None:

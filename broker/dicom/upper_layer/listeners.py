@@ -19,8 +19,11 @@ class Listener(Protocol):
 class Listeners(Protocol):
     """Told on the event loop; must return at once."""
 
-    def joined(self, calling_ae_title: str, listener: Listener, loop: AbstractEventLoop) -> None:
-        """An association was accepted on which its peer takes events."""
+    def joined(self, calling_ae_title: str, listener: Listener, loop: AbstractEventLoop) -> bool:
+        """An association was accepted on which its peer takes events.
+
+        True when events are meant for it: then its silence is no reason to end it.
+        """
 
     def left(self, listener: object) -> None:
         """An association ends; also called for those that never joined."""
@@ -29,8 +32,9 @@ class Listeners(Protocol):
 class Nobody:
     """``Listeners`` of an acceptor that has no events to tell."""
 
-    def joined(self, calling_ae_title: str, listener: Listener, loop: AbstractEventLoop) -> None:
+    def joined(self, calling_ae_title: str, listener: Listener, loop: AbstractEventLoop) -> bool:
         """Nothing is sent."""
+        return False
 
     def left(self, listener: object) -> None:
         """Nothing is kept."""

@@ -69,7 +69,7 @@ class Acceptor:
     events: list[AssociationEvent] = field(default_factory=list)
     requests: list[AssociationRequest] = field(default_factory=list)
     admit: Callable[[AssociationRequest], Admission] = lambda _: ACCEPT
-    subscribers: Subscribers = field(default_factory=Subscribers)
+    subscribers: Subscribers = field(default_factory=lambda: Subscribers(["CT1", "VIEWER"]))
 
     def __post_init__(self) -> None:
         config = AcceptorConfig(**{"port": 0, "artim_timeout": 5.0, **self.settings})

@@ -213,6 +213,19 @@ def test_the_newest_of_several_associations_is_told() -> None:
         assert isinstance(telling.result(), scu.Answer)
 
 
+def test_a_subscriber_may_be_silent_and_nobody_else() -> None:
+    other = wire.associate_rq(wire.variable(CONTEXTS), calling=b"OTHER")
+    with running(network_timeout=0.3) as acceptor, listening(acceptor) as subscribed, Peer(acceptor.port) as peer:
+        peer.associate(other)
+        assert peer.pdu() == (7, bytes(4))
+        subscribed.send(wire.echo(1))
+        assert subscribed.response() == (0, None)
+        telling = Telling(acceptor)
+        event(subscribed)
+        subscribed.send(wire.event_reply(1))
+        assert isinstance(telling.result(), scu.Answer)
+
+
 ROLES: dict[str, tuple[tuple[bool, bool] | None, bool]] = {
     "none proposed": (None, True),
     "user": ((True, False), True),
