@@ -118,11 +118,17 @@ class Guard:
                 "Changes are accepted only from the broker's own pages.",
                 "Open the broker's page and repeat the step there.",
             )  # fmt: skip
-        length = headers.get("content-length", "")
+        if "transfer-encoding" in headers:
+            return self._refuse(
+                scope, 411, "The request does not say how long it is",
+                "Bodies are read with a stated length only.",
+                "Send the header Content-Length instead of chunks.",
+            )  # fmt: skip
+        length = headers.get("content-length", "0")  # neither header: no body (RFC 9112 section 6.3)
         if not length.isdigit() or int(length) > BODY_LIMIT:
             return self._refuse(
                 scope, 413, "The request is too large",
-                f"At most {BODY_LIMIT // 1024} KiB are read, with a stated length.",
+                f"At most {BODY_LIMIT // 1024} KiB are read here.",
                 "Send less.",
             )  # fmt: skip
         return None
