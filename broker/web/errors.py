@@ -1,7 +1,7 @@
 """Error answers: pages for people, JSON for programs.  Each says what, why, what next, and a number for the log."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -51,6 +51,17 @@ class SignInNeeded(Exception):
     def __init__(self, why: str = "") -> None:
         super().__init__(why)
         self.why = why
+
+
+class RequestRefused(Exception):
+    """A program's request that is refused in words of its own; ``details`` stand beside them, without patient data."""
+
+    def __init__(
+        self, status: int, what: str, why: str, remedy: str, details: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(what)
+        self.status, self.what, self.why, self.remedy = status, what, why, remedy
+        self.details = dict(details or {})
 
 
 def is_for_programs(scope: Scope) -> bool:
@@ -105,6 +116,13 @@ def install(app: FastAPI, make: Failure) -> None:
         template = request.app.state.parts.templates.get_template("sign_in_how.html")
         return HTMLResponse(template.render(state=None), 401, headers=headers)
 
+    def refused(request: Request, error: Any) -> Response:
+        incident = new_incident()
+        _log.warning("refused %s: status %d, %s", incident, error.status, error.what)
+        words = {"what": error.what, "why": error.why, "remedy": error.remedy, "incident": incident}
+        headers = {"Cache-Control": "no-store"}
+        return JSONResponse({"error": {**words, **error.details}}, error.status, headers=headers)
+
     def refusal(request: Request, error: Any) -> Response:
         words = ("This was refused", error.text, "Correct it and try again.")
         return answer(request, 422, error, words)
@@ -114,3 +132,4 @@ def install(app: FastAPI, make: Failure) -> None:
     app.add_exception_handler(RequestValidationError, lambda request, error: answer(request, 422, error))
     app.add_exception_handler(Unavailable, lambda request, error: answer(request, 503, error))
     app.add_exception_handler(Refusal, refusal)
+    app.add_exception_handler(RequestRefused, refused)
