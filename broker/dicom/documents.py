@@ -32,6 +32,21 @@ _CONTROLS_OF_PARAGRAPHS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _FORBIDDEN_GROUPS = frozenset({0x0000, 0x0002, 0xFFFE})
 
 
+class Budget:
+    """How many elements, items and values one document may still have: few bytes can make many of them."""
+
+    MOST = 200_000
+
+    def __init__(self) -> None:
+        self._left = self.MOST
+
+    def spend(self, number: int = 1) -> None:
+        """Count some.  Raises DocumentRefused when there are too many."""
+        self._left -= number
+        if self._left < 0:
+            raise DocumentRefused(f"there are more than {self.MOST} elements, items and values")
+
+
 def checked_tag(text: object, path: str) -> str:
     """A tag as eight upper-case hexadecimal digits.  Raises DocumentRefused."""
     if not isinstance(text, str) or not _TAG.match(text):

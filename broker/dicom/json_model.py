@@ -12,7 +12,7 @@ import msgspec
 
 from broker.dicom import documents
 from broker.dicom.datasets import DEEPEST
-from broker.dicom.documents import within
+from broker.dicom.documents import Budget, within
 from broker.domain.dicom_json import Dataset, Element
 from broker.services.dicomweb import DocumentRefused
 
@@ -28,22 +28,7 @@ class _Literal(str):
 
 def read(document: bytes) -> Dataset:
     """The data set of a document: one object, or an array with one.  Raises DocumentRefused."""
-    try:
-        found = json.loads(
-            document.decode("utf-8"), object_pairs_hook=_object, parse_float=_Literal, parse_int=_Literal,
-            parse_constant=_constant,
-        )  # fmt: skip
-    except UnicodeDecodeError:
-        raise DocumentRefused("the document is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise DocumentRefused(f"the document is no JSON: line {error.lineno}, column {error.colno}") from None
-    except RecursionError:
-        raise DocumentRefused("the document is nested too deeply") from None
-    if isinstance(found, list) and len(found) == 1:
-        found = found[0]
-    if not isinstance(found, dict):
-        raise DocumentRefused("one JSON object is expected: the data set, its tags as keys")
-    return _dataset(found, "", 0)
+    return _Reader().read(document)
 
 
 def write(dataset: Dataset) -> bytes:
@@ -51,58 +36,81 @@ def write(dataset: Dataset) -> bytes:
     return msgspec.json.encode({key: dataset[key] for key in sorted(dataset)})
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise DocumentRefused("a key stands twice in one object")
-    return found
+class _Reader:
+    """Reads one document."""
+
+    def __init__(self) -> None:
+        self._budget = Budget()
+
+    def read(self, document: bytes) -> Dataset:
+        try:
+            found = json.loads(
+                document.decode("utf-8"), object_pairs_hook=self._object, parse_float=_Literal, parse_int=_Literal,
+                parse_constant=_constant,
+            )  # fmt: skip
+        except UnicodeDecodeError:
+            raise DocumentRefused("the document is not UTF-8") from None
+        except json.JSONDecodeError as error:
+            raise DocumentRefused(f"the document is no JSON: line {error.lineno}, column {error.colno}") from None
+        except RecursionError:
+            raise DocumentRefused("the document is nested too deeply") from None
+        if isinstance(found, list) and len(found) == 1:
+            found = found[0]
+        if not isinstance(found, dict):
+            raise DocumentRefused("one JSON object is expected: the data set, its tags as keys")
+        return self._dataset(found, "", 0)
+
+    def _object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
+        self._budget.spend()
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise DocumentRefused("a key stands twice in one object")
+        return found
+
+    def _dataset(self, found: Mapping[str, object], path: str, depth: int) -> dict[str, Element]:
+        if depth > DEEPEST:
+            raise DocumentRefused("sequences are nested too deeply")
+        read_so_far: dict[str, Element] = {}
+        for name, content in found.items():
+            tag = documents.checked_tag(name, path)
+            place = within(path, tag)
+            if tag in read_so_far:
+                raise DocumentRefused("the element stands there twice", place)
+            if not isinstance(content, dict):
+                raise DocumentRefused("an object with vr and Value is expected", place)
+            read_so_far[tag] = self._element(content, place, depth)
+        return read_so_far
+
+    def _element(self, content: dict[str, object], path: str, depth: int) -> Element:
+        vr = documents.checked_vr(content.get("vr"), path)
+        held = [name for name in _HOLDERS if name in content]
+        if len(content) != len(held) + 1 or len(held) > 1:
+            raise DocumentRefused("besides vr there is one of Value and InlineBinary, and nothing else", path)
+        if not held:
+            return {"vr": vr}
+        if held[0] == "BulkDataURI":
+            raise DocumentRefused("bulk data is not fetched; send the value as InlineBinary", path)
+        if held[0] == "InlineBinary":
+            return documents.binary(vr, content["InlineBinary"], path)
+        values = content["Value"]
+        if not isinstance(values, list):
+            raise DocumentRefused("Value is a list", path)
+        if vr == "SQ":
+            return self._sequence(values, path, depth)
+        self._budget.spend(len(values))
+        return documents.element(vr, [_value(vr, value, path) for value in values], path)
+
+    def _sequence(self, values: list[object], path: str, depth: int) -> Element:
+        items = []
+        for number, item in enumerate(values, start=1):
+            if not isinstance(item, dict):
+                raise DocumentRefused("the items of a sequence are objects", path)
+            items.append(self._dataset(item, f"{path}[{number}]", depth + 1))
+        return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
 
 
 def _constant(_text: str) -> NoReturn:
     raise DocumentRefused("NaN and Infinity are no JSON; as values of FL and FD they are texts")
-
-
-def _dataset(found: Mapping[str, object], path: str, depth: int) -> dict[str, Element]:
-    if depth > DEEPEST:
-        raise DocumentRefused("sequences are nested too deeply")
-    read_so_far: dict[str, Element] = {}
-    for name, content in found.items():
-        tag = documents.checked_tag(name, path)
-        place = within(path, tag)
-        if tag in read_so_far:
-            raise DocumentRefused("the element stands there twice", place)
-        if not isinstance(content, dict):
-            raise DocumentRefused("an object with vr and Value is expected", place)
-        read_so_far[tag] = _element(content, place, depth)
-    return read_so_far
-
-
-def _element(content: dict[str, object], path: str, depth: int) -> Element:
-    vr = documents.checked_vr(content.get("vr"), path)
-    held = [name for name in _HOLDERS if name in content]
-    if len(content) != len(held) + 1 or len(held) > 1:
-        raise DocumentRefused("besides vr there is one of Value and InlineBinary, and nothing else", path)
-    if not held:
-        return {"vr": vr}
-    if held[0] == "BulkDataURI":
-        raise DocumentRefused("bulk data is not fetched; send the value as InlineBinary", path)
-    if held[0] == "InlineBinary":
-        return documents.binary(vr, content["InlineBinary"], path)
-    values = content["Value"]
-    if not isinstance(values, list):
-        raise DocumentRefused("Value is a list", path)
-    if vr == "SQ":
-        return _sequence(values, path, depth)
-    return documents.element(vr, [_value(vr, value, path) for value in values], path)
-
-
-def _sequence(values: list[object], path: str, depth: int) -> Element:
-    items = []
-    for number, item in enumerate(values, start=1):
-        if not isinstance(item, dict):
-            raise DocumentRefused("the items of a sequence are objects", path)
-        items.append(_dataset(item, f"{path}[{number}]", depth + 1))
-    return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
 
 
 def _value(vr: str, value: object, path: str) -> object:

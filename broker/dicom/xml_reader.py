@@ -14,7 +14,7 @@ from pydicom.datadict import keyword_for_tag
 
 from broker.dicom import documents
 from broker.dicom.datasets import DEEPEST
-from broker.dicom.documents import within
+from broker.dicom.documents import Budget, within
 from broker.dicom.xml_writer import COMPONENTS, GROUPS, NAMESPACE
 from broker.domain.dicom_json import Element
 from broker.services.dicomweb import DocumentRefused
@@ -66,6 +66,7 @@ def read(document: bytes) -> dict[str, Element]:
 
 class _Reader:
     def __init__(self) -> None:
+        self._budget = Budget()
         self._open: list[str] = []
         self._levels: list[_Level] = [_Level("")]
         self._attributes: list[_Attribute] = []
@@ -95,6 +96,7 @@ class _Reader:
         kind = _local(name, self._path)
         if kind not in _INSIDE.get(self._open[-1] if self._open else "", ()):
             raise DocumentRefused("an element stands where the Native DICOM Model has none such", self._path)
+        self._budget.spend()
         self._open.append(kind)
         self._text = []
         if kind == "DicomAttribute":

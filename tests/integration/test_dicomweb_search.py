@@ -1,6 +1,7 @@
 """Scheduled procedure steps over DICOMweb: the same as C-FIND for the same device, parameters, paging, explanations."""
 
 import json
+import logging
 from collections.abc import Iterator
 from email import message_from_bytes
 from typing import Any
@@ -246,3 +247,13 @@ async def test_who_acts_as_no_device_sees_the_list_of_the_site(one: Context) -> 
         assert len((await device.search()).json()) == 4
         device.log.flush()
     assert device_registry.recent_queries(one, "") == []
+
+
+async def test_searched_patients_are_not_in_the_log(one: Context, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="broker")
+    async with web_peer(one) as device:
+        await device.search("PatientName=KELLER*&PatientID=47110815")
+        await device.search("PatientName=KELLER*&PatientID.X=47110815")
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("broker")]
+    assert any(line.startswith(f"GET {SCHEDULED} 204 ") for line in lines)
+    assert not [line for line in lines if "KELLER" in line or "47110815" in line]
