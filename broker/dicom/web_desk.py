@@ -16,7 +16,7 @@ from broker.domain.performed_faults import Toleration
 from broker.services import performed
 from broker.services.context import Context
 from broker.services.devices import DeviceLog
-from broker.services.dicomweb import Caller, DataSet, DocumentRefused, Form, Found, Search
+from broker.services.dicomweb import Caller, DocumentRefused, Form, Found, Search
 from broker.services.performed import PerformedMessage
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class WebDesk:
         self._seen(caller)
         return performed.update(self._context, _message(caller, sop_instance_uid, form, document)).tolerated
 
-    def retrieve(self, sop_instance_uid: str) -> DataSet:
+    def retrieve(self, sop_instance_uid: str) -> Dataset:
         """As ``DicomWebDesk.retrieve``."""
         return performed.get(self._context, sop_instance_uid).dataset
 
@@ -54,9 +54,9 @@ class WebDesk:
             self._seen(caller)
         return self._worklist.search(caller, search)
 
-    def write(self, data_set: DataSet, form: Form) -> bytes:
+    def write(self, dataset: Dataset, form: Form) -> bytes:
         """As ``DicomWebDesk.write``."""
-        return _WRITERS[form](data_set)
+        return _WRITERS[form](dataset)
 
     def _seen(self, caller: Caller) -> None:
         self._log.seen(caller.ae_title, caller.address, known=self._registry.known(caller.ae_title))

@@ -17,6 +17,7 @@ from broker.dicom.identifiers import Identifier
 from broker.dicom.statuses import FindStatus
 from broker.dicom.worklist_oddities import note_keys, note_withheld
 from broker.domain.devices import DeviceProfile, Devices
+from broker.domain.dicom_json import Dataset
 from broker.domain.errors import Refusal
 from broker.domain.fitting import ItemUnfitError
 from broker.domain.query import WorklistQuery
@@ -24,7 +25,7 @@ from broker.domain.zones import TIMEZONE, offset_of
 from broker.services import worklist
 from broker.services.context import Context
 from broker.services.devices import DeviceLog, QueryRecord
-from broker.services.dicomweb import Caller, DataSet, Found, ParameterRefused, Search
+from broker.services.dicomweb import Caller, Found, ParameterRefused, Search
 from broker.services.worklist import Asking
 
 _log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class WorklistSearch:
         wanted = (self._config.limit, query.limit or self._config.limit, search.limit)
         return min(limit for limit in wanted if limit is not None)
 
-    def _items(self, caller: Caller | None, asked: _Asked) -> Iterator[tuple[int, DataSet]]:
+    def _items(self, caller: Caller | None, asked: _Asked) -> Iterator[tuple[int, Dataset]]:
         """All results in order, each with the key of its step; items that cannot be sent are none."""
         for entry in worklist.find(self._context, replace(asked.query, limit=0)):
             try:

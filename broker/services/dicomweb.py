@@ -4,11 +4,12 @@ Owns the shapes and the promise of who fulfils it.  Must not: know HTTP, nor how
 does).  Rules about exams and worklists are those of the use cases that DIMSE services call, too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from broker.domain.dicom_json import Dataset
 from broker.domain.errors import Reason, Refusal
 from broker.domain.performed_faults import Toleration
 
@@ -46,15 +47,11 @@ class Search:
     limit: int | None = None
 
 
-#: an attribute of a data set in the DICOM JSON Model; see ``domain.dicom_json``
-DataSet = Mapping[str, Mapping[str, object]]
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a search found, and what the caller should know about how it was done."""
 
-    items: Sequence[DataSet]
+    items: Sequence[Dataset]
     warnings: Sequence[str] = ()
 
 
@@ -84,7 +81,7 @@ class DicomWebDesk(Protocol):
     def update(self, caller: Caller, sop_instance_uid: str, form: Form, document: bytes) -> Sequence[Toleration]:
         """Update a performed step, as N-SET does; as ``create`` otherwise."""
 
-    def retrieve(self, sop_instance_uid: str) -> DataSet:
+    def retrieve(self, sop_instance_uid: str) -> Dataset:
         """The performed step as it stands.  Raises PerformedRefusal (INVALID_UID, UNKNOWN)."""
 
     def search(self, caller: Caller | None, search: Search) -> Found:
@@ -93,5 +90,5 @@ class DicomWebDesk(Protocol):
         Raises ParameterRefused.
         """
 
-    def write(self, data_set: DataSet, form: Form) -> bytes:
+    def write(self, dataset: Dataset, form: Form) -> bytes:
         """One document with this data set, UTF-8."""

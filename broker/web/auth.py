@@ -21,13 +21,12 @@ from broker.web.rendering import page
 COOKIE = "broker_session"
 router = APIRouter(include_in_schema=False)
 #: what the machine-readable description says about getting in
-_SCHEMES = (
-    HTTPBearer(auto_error=False, description="A token made with `broker users token NAME --role ROLE`."),
-    APIKeyCookie(
-        name=COOKIE, auto_error=False,
-        description="A person's session; changes also need the session's token in the header X-CSRF-Token.",
-    ),
-)  # fmt: skip
+_TOKEN = HTTPBearer(auto_error=False, description="A token made with `broker users token NAME --role ROLE`.")
+_SESSION = APIKeyCookie(
+    name=COOKIE,
+    auto_error=False,
+    description="A person's session; changes also need the session's token in the header X-CSRF-Token.",
+)
 
 
 def identify(request: Request) -> SignedIn:
@@ -50,8 +49,8 @@ def identify(request: Request) -> SignedIn:
 
 def visitor(
     request: Request,
-    _bearer: Annotated[object, Security(_SCHEMES[0])] = None,
-    _cookie: Annotated[object, Security(_SCHEMES[1])] = None,
+    _bearer: Annotated[object, Security(_TOKEN)] = None,
+    _cookie: Annotated[object, Security(_SESSION)] = None,
 ) -> SignedIn:
     """Who asks, as ``identify`` says."""
     return identify(request)

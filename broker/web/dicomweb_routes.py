@@ -8,18 +8,10 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from broker.domain.dicom_json import Dataset
 from broker.domain.errors import Conflict
 from broker.domain.performed_faults import PerformedRefusal, Toleration
-from broker.services.dicomweb import (
-    Caller,
-    DataSet,
-    DicomWebDesk,
-    DocumentRefused,
-    Form,
-    Found,
-    ParameterRefused,
-    Search,
-)
+from broker.services.dicomweb import Caller, DicomWebDesk, DocumentRefused, Form, Found, ParameterRefused, Search
 from broker.services.people import Role, SignedIn
 from broker.web import dicomweb_description as description
 from broker.web import dicomweb_words as words
@@ -187,9 +179,9 @@ def _results(desk: DicomWebDesk, found: Found, accepted: Sequence[Representation
     return _written(desk, found.items, fits[0], single=False)
 
 
-def _written(desk: DicomWebDesk, data_sets: Sequence[DataSet], chosen: Representation, *, single: bool) -> Response:
+def _written(desk: DicomWebDesk, datasets: Sequence[Dataset], chosen: Representation, *, single: bool) -> Response:
     """The data sets as chosen: JSON of results is one array, XML one document each (PS3.18 F.2.1)."""
-    documents = [desk.write(one, chosen.form) for one in data_sets]
+    documents = [desk.write(one, chosen.form) for one in datasets]
     if chosen.form is Form.JSON and not single:
         documents = [b"[" + b",".join(documents) + b"]"]
     if chosen.multipart:
