@@ -38,7 +38,7 @@ COMMANDS = [
     "mpps start", "mpps complete", "mpps discontinue",
     "mpps show", "notifications list", "notifications retry", "notifications park", "notifications skip", "users link",
     "availability list", "availability set-aside",
-    "users list", "emulate ris", "emulate modality",
+    "users list", "users token", "users tokens", "users revoke", "emulate ris", "emulate modality",
     "emulate viewer", "mpps available",
 ]  # fmt: skip
 
@@ -66,6 +66,7 @@ WRONG = [
     "messages list --limit 0", "worklist query --to host:0", "worklist list --bogus", "mpps start", "mpps complete",
     "mpps discontinue", "mpps discontinue 1.2.3 --reason 42", "mpps show", "notifications retry",
     "notifications list --state nonsense", "users link", "users link eva --role nonsense",
+    "users token ct1", "users token ct1 --role viewer --days 0", "users token ct1 --role king",
     "emulate ris --misbehave nonsense", "emulate modality --misbehave nonsense",
 ]  # fmt: skip
 
