@@ -17,6 +17,7 @@ from broker.web import (
     device_pages,
     errors,
     exam_pages,
+    habit_pages,
     health,
     messages,
     pages,
@@ -60,7 +61,8 @@ def create_app(
     app.state.parts = parts
     errors.install(app, failure)
     rooms = (
-        pages, exam_pages, step_pages, device_pages, messages, workbench, auth, api, device_api, step_api, health
+        pages, exam_pages, step_pages, device_pages, habit_pages, messages, workbench, auth, api, device_api, step_api,
+        health,
     )  # fmt: skip
     for room in rooms:
         app.include_router(room.router)
