@@ -13,13 +13,15 @@ from broker.commands.worklist import CalledOption, ToOption, identifier, no_answ
 from broker.dicom import scu
 from broker.domain.device_settings import NAMES, written
 from broker.domain.errors import Refusal
-from broker.services import device_registry
+from broker.services import device_registry, habits
 from broker.services.context import Context
 from broker.services.device_registry import Device, DeviceDirectory, Source
+from broker.services.habits import Habits
 
 app = typer.Typer(help="Modalities: registered, accepted and knocking.", no_args_is_help=True)
 
 TitleArgument = Annotated[str, typer.Argument(help="The device's calling AE title.")]
+DaysOption = Annotated[int, typer.Option("--days", min=1, max=3660, help="How far back its exams are counted.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, a setting as under [[devices]].")]
 _WORDS = {Source.SETTINGS: "settings file", Source.ACCEPTED: "accepted", Source.KNOCKING: "knocking"}
 _RECENT = 5
@@ -56,11 +58,12 @@ def _row(device: Device) -> tuple[object, ...]:
 
 
 @app.command()
-def show(title: TitleArgument, config: ConfigOption = None) -> None:
-    """Show one device: settings, addresses, warnings, its last queries with their keys."""
+def show(title: TitleArgument, days: DaysOption = habits.DAYS, config: ConfigOption = None) -> None:
+    """Show one device: settings, addresses, what it does with its exams, warnings, its last queries with their keys."""
     with _directory(config) as (context, directory):
         device = device_registry.find(context, directory, title)
         queries = device_registry.recent_queries(context, title, _RECENT)
+        did = habits.of_device(context, title, days)
     if device is None:
         raise Failure(f"no device {title!r} is registered or was ever seen; `broker devices list` shows all")
     typer.echo(f"{device.ae_title}  ({_WORDS[device.source]})")
@@ -70,6 +73,8 @@ def show(title: TitleArgument, config: ConfigOption = None) -> None:
         typer.echo(f"  {name} = {written(value)}")
     for address in device.addresses:
         typer.echo(f"  from {address.address}, last {address.last_seen_at:%Y-%m-%d %H:%M:%S} UTC")
+    for line in _habits(did, days):
+        typer.echo(f"  {line}")
     for warning in device.warnings:
         typer.echo(f"  warning, {warning.times} times, last {warning.last_at:%Y-%m-%d %H:%M:%S} UTC: {warning.text}")
     for let in device.tolerations:
@@ -79,6 +84,34 @@ def show(title: TitleArgument, config: ConfigOption = None) -> None:
     for query in queries:
         status = f"{query.status:04X}, {query.answers} items, {query.milliseconds} ms"
         typer.echo(f"  query {query.at:%Y-%m-%d %H:%M:%S} UTC: {status}: {one_line(dict(query.keys)) or 'no keys'}")
+
+
+def _habits(did: Habits, days: int) -> Iterator[str]:
+    within = f"in {days} days"
+    if did.words:
+        yield f"{within}: {', '.join(did.words)}"
+    if did.started:
+        length = "" if did.median_seconds is None else f", median length {did.median_seconds / 60:.0f} min"
+        yield (
+            f"{within}: {did.started} exams begun: {did.completed} completed, {did.discontinued} discontinued, "
+            f"{did.running} running, {did.left_open} left open; {did.linked} of a scheduled step{length}"
+        )
+    if did.steps_given or did.queries:
+        yield f"{within}: {did.queries} queries kept, {did.steps_given} steps given, {did.steps_reported} reported"
+
+
+@app.command("habits")
+def show_habits(days: DaysOption = habits.DAYS, config: ConfigOption = None) -> None:
+    """List what every device does with its exams: begun, completed, left open, unscheduled."""
+    with opened(config) as context:
+        found = habits.everybody(context, days)
+    headings = ("AE title", "begun", "completed", "discontinued", "running", "left open", "unscheduled", "median", "")
+    rows = [
+        (h.calling_ae_title, h.started, h.completed, h.discontinued, h.running, h.left_open, h.unscheduled,
+         "" if h.median_seconds is None else f"{h.median_seconds / 60:.0f} min", ", ".join(h.words))
+        for h in found
+    ]  # fmt: skip
+    table(headings, rows)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from broker.web import (
     dicomweb_routes,
     errors,
     exam_pages,
+    habit_pages,
     health,
     messages,
     pages,
@@ -64,7 +65,7 @@ def create_app(
     app.state.parts = parts
     errors.install(app, failure)
     rooms = (
-        pages, exam_pages, step_pages, device_pages, messages, workbench, auth, api, device_api, step_api,
+        pages, exam_pages, step_pages, device_pages, habit_pages, messages, workbench, auth, api, device_api, step_api,
         dicomweb_routes, health,
     )  # fmt: skip
     for room in rooms:

@@ -15,9 +15,11 @@ from broker.domain.device_settings import SETTINGS, written
 from broker.domain.errors import Refusal
 from broker.services import board, device_registry, explaining
 from broker.services.device_registry import Device, Source
+from broker.services.habits import DAYS
 from broker.services.people import Role, SignedIn
 from broker.services.worklist import ItemFilter
 from broker.web.auth import Author, Visitor, author
+from broker.web.habit_pages import Days, section
 from broker.web.parts import Parts, Shared
 from broker.web.query_words import key_lines
 from broker.web.quirk_words import QUIRKS
@@ -50,9 +52,9 @@ def show_devices(request: Request, who: Visitor, parts: Shared, fragment: Fragme
 
 
 @router.get("/{ae_title:path}")
-def show_device(request: Request, ae_title: str, who: Visitor, parts: Shared) -> HTMLResponse:
-    """One device: settings, addresses, warnings, last queries."""
-    return _device_page(request, _found(parts, ae_title), who, parts)
+def show_device(request: Request, ae_title: str, who: Visitor, parts: Shared, days: Days = DAYS) -> HTMLResponse:
+    """One device: settings, addresses, habits, warnings, last queries."""
+    return _device_page(request, _found(parts, ae_title), who, parts, days=days)
 
 
 @router.post("/accept")
@@ -139,13 +141,13 @@ def _back(ae_title: str) -> RedirectResponse:
 
 
 def _device_page(
-    request: Request, device: Device, who: SignedIn, parts: Parts, *, status: int = 200, **more: Any
+    request: Request, device: Device, who: SignedIn, parts: Parts, *, status: int = 200, days: int = DAYS, **more: Any
 ) -> HTMLResponse:
     queries = device_registry.recent_queries(parts.context, device.ae_title, _QUERIES)
     texts = {name: written(value) for name, value in device.settings.items()}
     values = {
         "device": device, "queries": queries, "settings": SETTINGS, "texts": texts, "key_lines": key_lines,
-        "quirks": QUIRKS,
+        "quirks": QUIRKS, **section(parts, device.ae_title, days),
         "fixed": device.source is Source.SETTINGS,
         "account": None, "wanted": ItemFilter(), "wrong": "", "given": texts, **more,
     }  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from broker.cli import main
+from broker.clock import now
 from broker.domain.model import FactKind
 from broker.domain.performed_faults import Quirk
 from broker.domain.performing import PerformedPolicy
@@ -135,6 +136,14 @@ def test_a_device_that_reports_and_one_that_is_stuck(peer: Peer, run: Run) -> No
     assert "asked again at" in run("worklist", "still-running", "A1")
     assert "A1" not in run("worklist", "stuck")
     assert run("worklist", "complete", "A1").startswith("A1: COMPLETED"), "it is known to be stuck"
+
+
+def test_habits_from_the_terminal(peer: Peer, run: Run) -> None:
+    Peer(replace(peer.context, clock=now), "CT7").create("1.9.7")
+    assert re.search(r"^CT7 +1 +0 +0 +1 +0 +0 *$", run("devices", "habits", "--days", "1"), re.MULTILINE)
+    shown = run("devices", "show", "CT7", "--days", "1", code=1)
+    assert "no device 'CT7'" in shown, "it never associated"
+    assert "in 3660 days: 1 exams begun" in run("devices", "show", "CT1", "--days", "3660") or now() < NOW
 
 
 def test_devices_from_the_terminal(run: Run) -> None:
