@@ -1,5 +1,6 @@
 """The parts of a running broker, made from the settings: one function each."""
 
+import logging
 import socket
 import ssl
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from broker.delivery import extras
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
 from broker.destinations import make_destination, retry_plan
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from broker.web.server import WebServer
 
 #: seconds; an idle time-out of 0 in the settings means none
+_log = logging.getLogger(__name__)
 _NEVER = 10 * 365 * 86400.0
 
 
@@ -150,6 +153,10 @@ def _intake_tls(settings: Settings) -> ssl.SSLContext | None:
 def make_delivery(settings: Settings, context: Context) -> DeliverySender:
     """The senders of all destinations.  Raises TemplateError or OSError."""
     owner = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
+    for wanting in settings.destinations:
+        lacking = extras.missing(wanting.kind)
+        if lacking:  # the rest works without it, and what it should tell waits
+            _log.error("destination %s: kind %s %s", wanting.name, wanting.kind, lacking)
     destinations = [make_destination(settings, d, context) for d in settings.destinations]
     config = SenderConfig(
         owner, retry_plan(settings), retries={d.name: retry_plan(settings, d) for d in settings.destinations},
