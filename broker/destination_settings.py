@@ -4,7 +4,6 @@ The classes are the one list of what a destination may be told to do; ``config/d
 documentation are checked against them by tests.
 """
 
-import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -33,7 +32,6 @@ def _pattern(value: str) -> str:
     return value
 
 
-_URI = re.compile(r"(urn:[a-z0-9-]+:?|https?://)\S*")
 #: a routing key or subject with places to fill
 Pattern = Annotated[str, AfterValidator(_pattern)]
 _ORDER_LIFE: tuple[OrderEvent, ...] = ("started", "completed", "discontinued", "returned", "corrected")
@@ -219,8 +217,6 @@ class FhirDestination(_Destination, _Login):
     kind: Literal["fhir"]
     url: str
     patient: Literal["reference", "contained", "create"] = "reference"
-    identifier_base: str = "urn:worklist-broker"
-    systems: dict[str, str] = Field(default_factory=dict)
     events: tuple[OrderEvent, ...] = (*_ORDER_LIFE, "placed", "changed", "canceled", "held", "released")
     latest_only: bool = False
     allow_private: bool = False
@@ -235,14 +231,6 @@ class FhirDestination(_Destination, _Login):
     def _guarded(self) -> Self:
         _guard_plain_http(self.url, self.allow_private)
         return self
-
-    @field_validator("identifier_base", "systems")
-    @classmethod
-    def _uris(cls, value: str | dict[str, str]) -> str | dict[str, str]:
-        for uri in value.values() if isinstance(value, dict) else (value,):
-            if not _URI.fullmatch(uri):
-                raise ValueError(f"{uri!r} is no URI such as urn:oid:1.2.3 or https://hospital.example/ids/mrn")
-        return value
 
 
 DestinationSettings = Annotated[

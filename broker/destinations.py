@@ -145,6 +145,12 @@ def _login(destination: AmqpSettings | NatsSettings | FhirSettings) -> Login:
     return Login(destination.user, SecretSource(destination.secret_env, destination.secret_file))
 
 
+def fhir_style(settings: Settings, patient: PatientMode) -> FhirStyle:
+    """How FHIR resources are written here."""
+    naming = Naming(settings.fhir.identifier_base, settings.fhir.systems)
+    return FhirStyle(naming, ZoneInfo(settings.site.timezone), patient)
+
+
 def _hl7(settings: Settings, destination: Hl7Settings, context: Context) -> Destination:
     delivery = settings.delivery
     raw = destination.profile == RAW
@@ -229,9 +235,6 @@ def _fhir(settings: Settings, destination: FhirSettings, context: Context) -> De
         destination.url, destination.allow_private, make_tls(destination), delivery.connect_timeout,
         delivery.connect_timeout + delivery.answer_timeout, READ_LIMIT,
     )  # fmt: skip
-    style = FhirStyle(
-        Naming(destination.identifier_base, destination.systems), ZoneInfo(settings.site.timezone),
-        PatientMode(destination.patient),
-    )  # fmt: skip
+    style = fhir_style(settings, PatientMode(destination.patient))
     config = FhirConfig(destination.name, target, style, _login(destination))
     return FhirDestination(config, lambda key: order_exams.of_order(context, key))

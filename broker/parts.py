@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from broker.delivery import extras
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
-from broker.destinations import make_destination, retry_plan
+from broker.destinations import fhir_style, make_destination, retry_plan
 from broker.device_file import load_devices
 from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
@@ -24,6 +24,7 @@ from broker.dicom.tls import TlsConfig, server_context
 from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
 from broker.domain.devices import DeviceProfile
+from broker.domain.fhir_resources import PatientMode
 from broker.intake import tls as intake_tls
 from broker.intake.catalogue import Catalogue, load_catalogue
 from broker.intake.desk import Desk, DeskConfig
@@ -241,6 +242,7 @@ def make_web(settings: Settings, context: Context, desk: Desk, directory: Device
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
         version=version("worklist-broker"), worklist_limit=settings.worklist.limit,
+        fhir=fhir_style(settings, PatientMode.CONTAINED),
     )  # fmt: skip
     return WebServer(config, context, desk, directory)
 

@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from broker.services.context import Context
 from broker.services.device_registry import DeviceDirectory
 from broker.services.examination import MessageDesk
-from broker.web import api, auth, device_api, device_pages, errors, exam_pages, health, messages, pages, workbench
+from broker.web import api, auth, device_api, device_pages, errors, exam_pages, fhir, health, messages, pages, workbench
 from broker.web.config import WebConfig
 from broker.web.guard import Guard
 from broker.web.live import Broadcaster
@@ -46,7 +46,7 @@ def create_app(
     )  # fmt: skip
     app.state.parts = parts
     errors.install(app, failure)
-    for room in (pages, exam_pages, device_pages, messages, workbench, auth, api, device_api, health):
+    for room in (pages, exam_pages, device_pages, messages, workbench, auth, api, device_api, fhir, health):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     return app

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from broker.domain.errors import Refusal, Unavailable
+from broker.web import fhir_answers
 from broker.web.guard import Failure, new_incident, where
 
 _log = logging.getLogger("broker.web")
@@ -35,12 +36,15 @@ class SignInNeeded(Exception):
 
 
 def failure(templates: Environment) -> Failure:
-    """The maker of error answers: JSON below /api, a page elsewhere."""
+    """The maker of error answers: JSON below /api, an OperationOutcome below /fhir, a page elsewhere."""
 
     def make(scope: Scope, status: int, what: str, why: str, remedy: str, incident: str) -> Response:
         values = {"what": what, "why": why, "remedy": remedy, "incident": incident}
         no_store = {"Cache-Control": "no-store"}
-        if str(scope.get("path", "")).startswith("/api/"):
+        path = str(scope.get("path", ""))
+        if path.startswith(fhir_answers.PREFIX):
+            return fhir_answers.outcome(status, f"{what}. {why} ({incident})")
+        if path.startswith("/api/"):
             return JSONResponse({"error": values}, status, headers=no_store)
         return HTMLResponse(
             templates.get_template("error.html").render(values, status=status), status, headers=no_store
@@ -61,7 +65,7 @@ def install(app: FastAPI, make: Failure) -> None:
         return answer(request, error.status_code, error)
 
     def sign_in(request: Request, error: Any) -> Response:
-        if request.url.path.startswith("/api/"):
+        if request.url.path.startswith(("/api/", fhir_answers.PREFIX)):
             return answer(request, 401, error)
         headers = {"Cache-Control": "no-store"}
         template = request.app.state.parts.templates.get_template("sign_in_how.html")
