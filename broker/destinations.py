@@ -33,7 +33,7 @@ from broker.destination_settings import NatsDestination as NatsSettings
 from broker.destination_settings import WebhookDestination as WebhookSettings
 from broker.dicom import scu
 from broker.domain.fhir_codes import Naming
-from broker.domain.fhir_resources import FhirStyle, PatientMode
+from broker.domain.fhir_style import FhirStyle, PatientMode
 from broker.services import forwarding, order_exams
 from broker.services.context import Context
 from broker.settings import Settings
@@ -68,8 +68,6 @@ def problems(settings: Settings, destination: DestinationSettings) -> Iterator[s
         _try_secrets(destination)
     except SecretError as error:
         yield str(error)
-    if isinstance(destination, NatsSettings) and destination.credentials_file:
-        yield from _unreadable("credentials_file", destination.credentials_file)
     if isinstance(destination, FileSettings) and not Path(destination.folder).is_dir():
         yield f"folder {destination.folder} does not exist; make it"
 
@@ -79,13 +77,8 @@ def _try_secrets(destination: DestinationSettings) -> None:
         SecretSource(destination.secret_env, destination.secret_file).secrets()
     if isinstance(destination, AmqpSettings | NatsSettings | FhirSettings):
         _login(destination).text()
-
-
-def _unreadable(key: str, file: str) -> Iterator[str]:
-    try:
-        Path(file).open("rb").close()
-    except OSError as error:
-        yield f"{key} {file}: {error.strerror}"
+    if isinstance(destination, NatsSettings) and destination.credentials_file and not extras.missing("nats"):
+        nats_link.check_credentials(destination.credentials_file)
 
 
 def _templates(destination: DestinationSettings) -> list[str]:

@@ -24,7 +24,7 @@ from broker.dicom.tls import TlsConfig, server_context
 from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
 from broker.domain.devices import DeviceProfile
-from broker.domain.fhir_resources import PatientMode
+from broker.domain.fhir_style import PatientMode
 from broker.intake import tls as intake_tls
 from broker.intake.catalogue import Catalogue, load_catalogue
 from broker.intake.desk import Desk, DeskConfig

@@ -19,8 +19,8 @@ from broker.delivery.login import Login
 from broker.delivery.signature import SecretError
 from broker.delivery.webhook import retry_after
 from broker.domain.fhir_codes import Json
-from broker.domain.fhir_resources import FhirStyle
 from broker.domain.fhir_study import OrderExams
+from broker.domain.fhir_style import FhirStyle
 from broker.domain.notifications import Notification, Outcome, Verdict
 
 _MEDIA_TYPE = "application/fhir+json"

@@ -9,17 +9,10 @@ from urllib.parse import quote
 
 from broker.delivery.base import CannotRender
 from broker.domain.fhir_codes import Json, identifier
-from broker.domain.fhir_resources import (
-    FhirStyle,
-    Links,
-    PatientMode,
-    order_key,
-    patient,
-    patient_identifiers,
-    service_request,
-    tasks,
-)
+from broker.domain.fhir_patient import patient, patient_identifiers
+from broker.domain.fhir_resources import order_key, service_request, tasks
 from broker.domain.fhir_study import OrderExams, imaging_studies
+from broker.domain.fhir_style import FhirStyle, Links, PatientMode
 from broker.domain.notifications import Notification
 
 _ESCAPED = str.maketrans({"\\": "\\\\", "|": "\\|", ",": "\\,", "$": "\\$"})

@@ -7,17 +7,21 @@ therefore imported when first needed.  One thread at a time, except ``interrupt`
 import asyncio
 import errno
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from broker.delivery.event_loop import EventLoop, Interrupted
 from broker.delivery.login import Login
 from broker.delivery.network import words
+from broker.delivery.signature import SecretError
 
 #: seconds to say goodbye, and when there is nobody any more
 _FAREWELL, _LAST_FAREWELL = 2.0, 0.2
+_SEED = re.compile(r"-----BEGIN USER NKEY SEED-----\s*(\S+)")
 #: error codes of JetStream that the same message would meet again: it is larger than the stream or the server allows
 _TOO_LARGE = frozenset({10054, 10097})
 
@@ -170,8 +174,26 @@ class NatsLink:
                 return  # nobody listens to the goodbye, or (as the library asserts) there was never a connection
 
 
+def check_credentials(file: str) -> None:
+    """Raises SecretError for a credentials file that cannot be used; the library would fail in words of no help."""
+    import nkeys
+
+    try:
+        text = Path(file).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecretError(f"credentials_file {file} cannot be read ({type(error).__name__})") from None
+    seed = _SEED.search(text)
+    if seed is None or "-----BEGIN NATS USER JWT-----" not in text:
+        raise SecretError(f"credentials_file {file} holds no JWT and seed of a NATS user")
+    try:
+        nkeys.from_seed(seed.group(1).encode()).wipe()
+    except (nkeys.NkeysError, ValueError, TypeError):
+        raise SecretError(f"credentials_file {file}: the seed in it is damaged") from None
+
+
 def _login(server: Server) -> dict[str, Any]:
     if server.credentials_file:
+        check_credentials(server.credentials_file)
         return {"user_credentials": server.credentials_file}
     if server.login.user:
         return {"user": server.login.user, "password": server.login.text()}

@@ -1,73 +1,33 @@
-"""Orders, steps and patients as FHIR R4 resources, from the payload of a notification.
+"""Orders and their steps as FHIR R4 resources, from the payload of a notification.
 
 One ServiceRequest for an order, one Task for each scheduled procedure step.  Owns the mapping; must not know how
 resources travel: whoever sends or serves them says by what references they find each other (``Links``).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
-from enum import StrEnum
-from typing import Any
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from broker.domain import fhir_times
 from broker.domain.fhir_codes import (
-    GENDER,
     PRIORITY,
     REQUEST_STATUS,
     TASK_STATUS,
     UNSCHEDULED_TASK,
     Json,
-    Naming,
     concept,
     dicom_code,
     filled,
     identifier,
     uid_identifier,
 )
-from broker.domain.names import component_groups, display
+from broker.domain.fhir_patient import contained, subject
+from broker.domain.fhir_style import FhirStyle, Links, PatientMode, Payload
+from broker.domain.names import display
 from broker.domain.states import OrderStatus, StepStatus, order_status
 
-Payload = Mapping[str, Any]
 #: the same for every order; SNOMED CT as R4's example value set for ServiceRequest.category has it
 _IMAGING = {"system": "http://snomed.info/sct", "code": "363679005", "display": "Imaging"}
 #: the department's own request that follows from the placer's order (R4, request-intent)
 _INTENT = "filler-order"
-#: HumanName of other scripts (R4 extension iso21090-EN-representation), by position of the component group (PS3.5 6.2)
-_SCRIPTS = ("ABC", "IDE", "SYL")
-_SCRIPT_URL = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
-_CONTAINED = "patient"
-
-
-class PatientMode(StrEnum):
-    """How a resource says whom it is about."""
-
-    #: by the patient's number alone; nobody is named
-    REFERENCE = "reference"
-    #: with number, name, birth date and sex inside the resource
-    CONTAINED = "contained"
-    #: as a resource of its own, made by whoever lacks it
-    CREATE = "create"
-
-
-@dataclass(frozen=True, slots=True)
-class FhirStyle:
-    """What the mapping needs to know of the site and of whom it writes for."""
-
-    naming: Naming = field(default_factory=Naming)
-    zone: tzinfo = field(default_factory=lambda: ZoneInfo("UTC"))
-    patient: PatientMode = PatientMode.REFERENCE
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """How the resources of one order are known: the order by the broker's own ``number``, which never changes; the
-    references to the ServiceRequest, and to a Patient resource if there is any."""
-
-    number: str
-    order: str
-    patient: str = ""
 
 
 def order_key(number: str, style: FhirStyle) -> Json:
@@ -230,51 +190,3 @@ def _reason(key: str, style: FhirStyle) -> Json:
 def _encounter(admission: Payload, style: FhirStyle) -> Json:
     number = identifier(style.naming.system("visit", admission["issuer"]), admission["value"], "VN")
     return {"type": "Encounter", "identifier": number}
-
-
-def patient_identifiers(payload: Payload, style: FhirStyle) -> list[Json]:
-    """Every number the patient is known by, the primary first."""
-    numbers = filter(None, payload["patient"]["identifiers"]) if payload["patient"] else ()
-    return [identifier(style.naming.system("patient", n["issuer"]), n["value"], "MR") for n in numbers]
-
-
-def subject(payload: Payload, style: FhirStyle, links: Links) -> Json | None:
-    """The reference to the patient; None when the payload tells none."""
-    numbers = patient_identifiers(payload, style)
-    if style.patient is PatientMode.CREATE and links.patient:
-        return {"reference": links.patient}
-    if style.patient is PatientMode.CONTAINED and payload["patient"]:
-        return {"reference": f"#{_CONTAINED}"}
-    return {"type": "Patient", "identifier": numbers[0]} if numbers else None
-
-
-def contained(payload: Payload, style: FhirStyle) -> list[Json]:
-    """The Patient inside a resource, when it goes there."""
-    if style.patient is not PatientMode.CONTAINED or not payload["patient"]:
-        return []
-    return [{**patient(payload, style), "id": _CONTAINED}]
-
-
-def patient(payload: Payload, style: FhirStyle) -> Json:
-    """The Patient resource."""
-    who = payload["patient"]
-    return filled({
-        "resourceType": "Patient", "identifier": patient_identifiers(payload, style), "name": _names(who["name"]),
-        "gender": GENDER.get(who["sex"]), "birthDate": fhir_times.date(who["birth_date"]),
-    })  # fmt: skip
-
-
-def _names(name: str) -> list[Json]:
-    """One HumanName for each component group (alphabetic, ideographic, phonetic)."""
-    groups = component_groups(name)
-    found = []
-    for script, group in zip(_SCRIPTS, groups, strict=False):
-        family, given, middle, prefix, suffix = (*group.split("^"), "", "", "", "", "")[:5]
-        words = filled({
-            "family": family, "given": [part for part in (given, middle) if part],
-            "prefix": [prefix] if prefix else [], "suffix": [suffix] if suffix else [],
-        })  # fmt: skip
-        if words:
-            several = [{"url": _SCRIPT_URL, "valueCode": script}] if len(groups) > 1 else []
-            found.append(filled({"extension": several, **words}))
-    return found

@@ -10,15 +10,9 @@ from dataclasses import dataclass
 from broker.domain import fhir_times
 from broker.domain.dicom_json import Dataset, items, text
 from broker.domain.fhir_codes import URI_SYSTEM, Json, dicom_code, filled, uid_identifier
-from broker.domain.fhir_resources import (
-    FhirStyle,
-    Links,
-    PatientMode,
-    Payload,
-    accession_identifiers,
-    contained,
-    subject,
-)
+from broker.domain.fhir_patient import contained, subject
+from broker.domain.fhir_resources import accession_identifiers
+from broker.domain.fhir_style import FhirStyle, Links, PatientMode, Payload
 from broker.domain.names import display
 from broker.domain.performed_table import TAG
 from broker.domain.performing_reasons import WRONG_ENTRY

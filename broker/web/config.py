@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from broker.domain.fhir_resources import FhirStyle, PatientMode
+from broker.domain.fhir_style import FhirStyle, PatientMode
 from broker.services.board import Patience
 
 #: a message as people read it: its segments, one text each

@@ -12,8 +12,9 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from broker.domain.fhir_codes import Json
-from broker.domain.fhir_resources import Links, service_request, tasks
+from broker.domain.fhir_resources import service_request, tasks
 from broker.domain.fhir_search import Token, read_tokens
+from broker.domain.fhir_style import Links
 from broker.services import order_resources
 from broker.services.context import Context
 from broker.services.order_resources import OrderNow

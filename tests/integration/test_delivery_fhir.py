@@ -15,7 +15,7 @@ from broker.delivery.http import Target
 from broker.delivery.login import Login
 from broker.delivery.signature import SecretSource
 from broker.domain.correcting import Correction
-from broker.domain.fhir_resources import FhirStyle, PatientMode
+from broker.domain.fhir_style import FhirStyle, PatientMode
 from broker.domain.model import Actor, FactKind, Source
 from broker.domain.notifications import Outcome, Verdict
 from broker.domain.states import PerformedStatus

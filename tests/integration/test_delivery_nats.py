@@ -261,6 +261,13 @@ def test_a_server_that_restarts_keeps_its_streams_and_gets_the_rest(context: Con
         assert len(ours.messages()) == 2
 
 
+BAD_CREDENTIALS = {
+    "": "holds no JWT and seed",
+    "-----BEGIN NATS USER JWT-----\nx\n": "holds no JWT and seed",
+    "-----BEGIN NATS USER JWT-----\nx\n-----BEGIN USER NKEY SEED-----\nSUAGEHEIM\n": "the seed in it is damaged",
+}
+
+
 def test_logging_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     requirements.need("nats")
     caplog.set_level("DEBUG")
@@ -284,9 +291,15 @@ def test_logging_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         outcome = deliver(server.url, credentials_file=str(credentials))
         assert outcome.detail == "stream WORKLIST, sequence 1"
         assert deliver(server.url).detail == "Authorization Violation"
-        assert deliver(server.url, credentials_file=str(tmp_path / "none")).detail == "No such file or directory"
+        for content, words in BAD_CREDENTIALS.items():
+            wrong_file = tmp_path / "wrong.creds"
+            wrong_file.write_text(content, encoding="ascii")
+            found = deliver(server.url, credentials_file=str(wrong_file))
+            assert (found.verdict, found.reachable) == (Verdict.RETRY, False)
+            assert words in found.detail
+        assert "cannot be read" in deliver(server.url, credentials_file=str(tmp_path / "none")).detail
     assert SECRET not in caplog.text
-    assert "SUAC" not in caplog.text
+    assert "SUAGEHEIM" not in caplog.text
 
 
 async def _make_worklist(client: Client) -> None:

@@ -68,7 +68,7 @@ def test_check_tells_what_is_missing(
     monkeypatch.delenv("EHR_TOKEN")
     told = command("check", "--config", file, code=1)
     assert "rabbit, amqp, 127.0.0.1:1: Connection refused; notifications will wait" in told
-    assert "stream: credentials_file nowhere.creds: No such file or directory" in told
+    assert "stream: credentials_file nowhere.creds cannot be read (FileNotFoundError)" in told
     assert "ehr: the environment variable EHR_TOKEN holds no secret" in told
     monkeypatch.setattr(extras, "find_spec", lambda _module: None)
     told = command("check", "--config", file, code=1)

@@ -13,8 +13,10 @@ from fhir.resources.R4B.task import Task
 from broker.delivery.hl7_check import sample
 from broker.domain import fhir_times
 from broker.domain.fhir_codes import Naming
-from broker.domain.fhir_resources import FhirStyle, Links, PatientMode, patient, service_request, tasks
+from broker.domain.fhir_patient import patient
+from broker.domain.fhir_resources import service_request, tasks
 from broker.domain.fhir_study import PerformedExam, imaging_studies
+from broker.domain.fhir_style import FhirStyle, Links, PatientMode
 from broker.domain.states import StepStatus
 from tests.support.exams import SERIES, create, dataset, final, reference
 
