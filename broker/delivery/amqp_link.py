@@ -5,8 +5,11 @@ is optional and therefore imported when first needed.  One thread at a time, exc
 """
 
 import contextlib
+import errno
 import socket
 import ssl
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +95,7 @@ class AmqpLink:
         """From another thread: end a running ``publish`` as if the server had gone."""
         _shut(self._connection)
 
-    def _guarded(self, work: Any, seconds: float, doing: str) -> None:
+    def _guarded(self, work: Callable[[], None], seconds: float, doing: str) -> None:
         import amqp
 
         with Limit(seconds, self.interrupt) as limit:
@@ -131,7 +134,10 @@ class AmqpLink:
             client_properties={"connection_name": server.name, "product": "worklist-broker"},
             socket_settings={socket.TCP_USER_TIMEOUT: int(server.answer_timeout * 1000)}, **_login(server),
         )  # fmt: skip
-        self._connection.connect()
+        try:
+            self._connection.connect()
+        except (struct.error, UnicodeDecodeError):
+            raise ConnectionError(errno.EPROTO, "what answers there is no AMQP 0-9-1 server") from None
         self._channel = self._connection.channel()
         self._channel.events["basic_return"].add(self._on_return)
         if server.exchange_type:
@@ -147,9 +153,9 @@ class AmqpLink:
         )  # fmt: skip
 
     def _on_return(self, error: Any, exchange: str, routing_key: str, _message: object) -> None:
-        where = f"exchange {exchange!r} with routing key" if exchange else "queue"
-        text = f"handed back ({error.reply_code} {error.reply_text}): no queue is bound to {where} {routing_key!r}"
-        self._returned.append(text if exchange else text.replace("no queue is bound to queue", "there is no queue"))
+        bound = f"no queue is bound to exchange {exchange!r} with routing key {routing_key!r}"
+        why = bound if exchange else f"there is no queue {routing_key!r}"
+        self._returned.append(f"handed back ({error.reply_code} {error.reply_text}): {why}")
 
     def _on_blocked(self, reason: str) -> None:
         self._blocked = f"; the server holds publishers back: {reason}"

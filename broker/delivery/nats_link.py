@@ -108,13 +108,18 @@ class NatsLink:
         from nats.aio.client import Client
 
         server, login = self._server, _login(self._server)
-        self._client, self._closed = Client(), asyncio.Event()
+        closed = asyncio.Event()
+
+        async def hang_up() -> None:
+            closed.set()
+
+        self._client, self._closed = Client(), closed
         await self._client.connect(
             f"nats://{f'[{server.host}]' if ':' in server.host else server.host}:{server.port}", name=server.name,
             allow_reconnect=False, max_reconnect_attempts=1, reconnect_time_wait=0, error_cb=self._hear,
             connect_timeout=server.connect_timeout, tls=server.ssl_context,
             tls_hostname=server.tls_hostname or server.host if server.ssl_context else None,
-            closed_cb=self._on_closed, **login,
+            closed_cb=hang_up, **login,
         )  # fmt: skip
 
     async def _publish(self, subject: str, body: bytes, headers: dict[str, str]) -> Receipt:
@@ -157,9 +162,6 @@ class NatsLink:
             reason = f"{late}: {self._heard}" if self._heard else late
         self._drop()
         return NotStored(reason)
-
-    async def _on_closed(self) -> None:
-        self._closed.set()
 
     async def _hear(self, error: Exception) -> None:
         """Called by the library; what it raises comes to us where we wait, and may say less than this."""

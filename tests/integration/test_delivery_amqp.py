@@ -27,6 +27,7 @@ from broker.services import outbox
 from broker.services.context import Context
 from tests.peers.orders import happen, place
 from tests.peers.sending import Start, starter, told, tries, wait_delivered, wait_tried
+from tests.peers.stranger import Stranger
 from tests.peers.wire import Wire
 from tests.support import requirements
 from tests.support.certificates import make_certificates
@@ -264,6 +265,18 @@ def test_a_stop_interrupts_a_server_that_never_answers(
         until(lambda: wire.held, 30, "the server has greeted")
         assert sender.stop(grace=0.05)
     assert outbox.list_notifications(context)[0].state is NotificationState.PENDING
+
+
+#: HTTP; half a greeting; a frame of AMQP 0-9-1 whose method is cut short; nothing
+STRANGERS = [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 500, b"\x01\0\0\0\0\0\x04\0\x0a\0\x0a\xce", b""]
+
+
+@pytest.mark.parametrize("greeting", STRANGERS)
+def test_another_program_at_the_address_is_no_fault_of_ours(greeting: bytes) -> None:
+    with Stranger(greeting) as stranger:
+        outcome = deliver(stranger.port, "x", connect_timeout=0.5, answer_timeout=0.5)
+    assert (outcome.verdict, outcome.reachable) == (Verdict.RETRY, False)
+    assert outcome.detail
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ from broker.services import outbox
 from broker.services.context import Context
 from tests.peers.orders import happen, place
 from tests.peers.sending import Start, starter, told, tries, wait_delivered, wait_tried
+from tests.peers.stranger import Stranger
 from tests.peers.wire import Wire
 from tests.support import requirements
 from tests.support.certificates import make_certificates
@@ -304,6 +305,14 @@ def test_logging_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 async def _make_worklist(client: Client) -> None:
     await client.jetstream().add_stream(name="WORKLIST", subjects=["worklist.>"])
+
+
+@pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"INFO {nope\r\n", b""])
+def test_another_program_at_the_address_is_no_fault_of_ours(greeting: bytes) -> None:
+    with Stranger(greeting) as stranger:
+        outcome = deliver(f"nats://127.0.0.1:{stranger.port}", connect_timeout=0.5)
+    assert (outcome.verdict, outcome.reachable) == (Verdict.RETRY, False)
+    assert outcome.detail
 
 
 def test_tls_is_verified_and_our_certificate_is_shown(tmp_path: Path) -> None:
