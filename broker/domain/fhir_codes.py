@@ -56,8 +56,9 @@ _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 class Naming:
     """The systems of identifiers and codes: FHIR wants a URI where HL7 v2 has a short name.
 
-    ``systems`` gives the URI of an issuer or coding scheme by its name; the others become ``base`` with what is
-    numbered and the issuer's name, such as ``urn:worklist-broker:accession:HOSP``.
+    ``systems`` gives the URI of an issuer or coding scheme by its name (``HOSP``), or by kind and name
+    (``placer:HOSP``, ``accession:``); the others become ``base`` with what is numbered and the issuer's name, such as
+    ``urn:worklist-broker:accession:HOSP``.
     """
 
     base: str = "urn:worklist-broker"
@@ -65,8 +66,9 @@ class Naming:
 
     def system(self, kind: str, issuer: str = "") -> str:
         """The URI of the numbers of a kind (``accession``, ``patient`` ...) that ``issuer`` assigns."""
-        if issuer in self.systems:
-            return self.systems[issuer]
+        for name in (f"{kind}:{issuer}", issuer):
+            if name in self.systems:
+                return self.systems[name]
         if _OID.fullmatch(issuer):
             return f"urn:oid:{issuer}"
         if issuer.startswith(("urn:", "http://", "https://")):

@@ -97,6 +97,8 @@ def test_priorities(priority: str, told: str | None) -> None:
     [
         ("accession", "", "urn:worklist-broker:accession"),
         ("accession", "HOSP", "urn:oid:1.2.3"),
+        ("placer", "HOSP", "urn:oid:1.2.4"),
+        ("visit", "", "https://hosp.example/visits"),
         ("placer", "HIS EAST", "urn:worklist-broker:placer:HIS%20EAST"),
         ("patient", "2.16.756.5", "urn:oid:2.16.756.5"),
         ("patient", "https://ids.example/mrn", "https://ids.example/mrn"),
@@ -104,7 +106,8 @@ def test_priorities(priority: str, told: str | None) -> None:
     ],
 )
 def test_systems_of_identifiers(kind: str, issuer: str, system: str) -> None:
-    assert Naming(systems={"HOSP": "urn:oid:1.2.3"}).system(kind, issuer) == system
+    named = {"HOSP": "urn:oid:1.2.3", "placer:HOSP": "urn:oid:1.2.4", "visit:": "https://hosp.example/visits"}
+    assert Naming(systems=named).system(kind, issuer) == system
 
 
 def test_a_base_of_the_site() -> None:
