@@ -40,6 +40,8 @@ class WebConfig:
     #: seconds between signs of life to a browser
     beat_seconds: float = 5.0
     version: str = ""
+    #: largest document of a DICOMweb request, in bytes
+    document_limit: int = 4 * 1024 * 1024
     #: the site's limit of items per worklist query, for explanations; 0 none
     worklist_limit: int = 0
     #: how FHIR resources are written; who asks is signed in and may know whom an order is about

@@ -59,7 +59,7 @@ def capability(version: str, site: str, base: str) -> Json:
         }
         for name, parameters in SEARCHES.items()
     ]  # fmt: skip
-    security = {"description": "A session of the board, or a token as for the programming interface (/api/docs)."}
+    security = {"description": "Authorization: Bearer with a token (`broker users token`), or a session of the board."}
     return {
         "resourceType": "CapabilityStatement", "status": "active", "date": _CHANGED, "kind": "instance",
         "software": {"name": "worklist-broker", "version": version or "0"},

@@ -12,7 +12,9 @@ from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.servicerequest import ServiceRequest
 from fhir.resources.R4B.task import Task
 
+from broker.services import api_tokens
 from broker.services.context import Context
+from broker.services.people import Role
 from broker.store.database import Database
 from tests.integration.web_client import BASE, staff, visitor
 from tests.peers.orders import make_context, place
@@ -135,6 +137,16 @@ async def test_what_cannot_be_answered_says_why(
 
 async def test_xml_is_not_served(client: httpx.AsyncClient) -> None:
     assert await refused(client, "metadata", 406, Accept="application/fhir+xml") == "not-supported"
+
+
+async def test_a_program_reads_with_its_token(context: Context) -> None:
+    place(context, 1)
+    token = api_tokens.issue(context, "ehr", Role.VIEWER)
+    async with visitor(context) as client:
+        client.headers["Authorization"] = f"Bearer {token}"
+        assert (await get(client, "Task", identifier="SPS1"))["total"] == 1
+        api_tokens.revoke(context, "ehr")
+        assert await refused(client, "Task?identifier=SPS1", 401) == "login"
 
 
 async def test_nobody_reads_orders_without_signing_in(context: Context) -> None:
