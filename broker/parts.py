@@ -1,5 +1,6 @@
 """The parts of a running broker, made from the settings: one function each."""
 
+import logging
 import os
 import secrets
 import socket
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from broker.delivery import extras
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
 from broker.destination_settings import MppsEventDestination
-from broker.destinations import make_destination, retry_plan
+from broker.destinations import fhir_style, make_destination, retry_plan
 from broker.device_file import load_devices
 from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
@@ -29,6 +31,7 @@ from broker.dicom.web_desk import WebDesk
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
 from broker.dicom.worklist_search import SearchConfig
 from broker.domain.devices import DeviceProfile
+from broker.domain.fhir_style import PatientMode
 from broker.intake import tls as intake_tls
 from broker.intake.catalogue import Catalogue, load_catalogue
 from broker.intake.desk import Desk, DeskConfig
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from broker.web.server import WebServer
 
 #: seconds; an idle time-out of 0 in the settings means none
+_log = logging.getLogger(__name__)
 _NEVER = 10 * 365 * 86400.0
 
 
@@ -163,6 +167,10 @@ def make_subscribers(settings: Settings) -> Subscribers:
 def make_delivery(settings: Settings, context: Context, subscribers: Subscribers) -> DeliverySender:
     """The senders of all destinations.  Raises TemplateError or OSError."""
     owner = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
+    for wanting in settings.destinations:
+        lacking = extras.missing(wanting.kind)
+        if lacking:  # the rest works without it, and what it should tell waits
+            _log.error("destination %s: kind %s %s", wanting.name, wanting.kind, lacking)
     destinations = [make_destination(settings, d, context, subscribers) for d in settings.destinations]
     config = SenderConfig(
         owner, retry_plan(settings), retries={d.name: retry_plan(settings, d) for d in settings.destinations},
@@ -262,6 +270,7 @@ def make_web(
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
         version=version("worklist-broker"), worklist_limit=settings.worklist.limit,
+        fhir=fhir_style(settings, PatientMode.CONTAINED),
         document_limit=settings.dicomweb.max_document_kib * 1024,
     )  # fmt: skip
     return WebServer(config, context, desk, directory, dicomweb if settings.dicomweb.enabled else None)

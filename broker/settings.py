@@ -181,6 +181,19 @@ class DeliverySettings(_Section):
     templates_dir: str = ""
 
 
+def _uri(value: str) -> str:
+    if not re.fullmatch(r"(urn:[a-z0-9-]+:?|https?://)\S*", value):
+        raise ValueError("a URI is expected, such as urn:oid:1.2.3 or https://hospital.example/ids/mrn")
+    return value
+
+
+class FhirSettings(_Section):
+    """How FHIR names whoever assigns numbers and codes, pushed or served."""
+
+    identifier_base: Annotated[str, AfterValidator(_uri)] = "urn:worklist-broker"
+    systems: dict[str, Annotated[str, AfterValidator(_uri)]] = Field(default_factory=dict)
+
+
 class WebSettings(_Section):
     """The board."""
 
@@ -278,6 +291,7 @@ class Settings(_Section):
     worklist: WorklistSettings = Field(default_factory=WorklistSettings)
     performed: PerformedSettings = Field(default_factory=PerformedSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    fhir: FhirSettings = Field(default_factory=FhirSettings)
     web: WebSettings = Field(default_factory=WebSettings)
     dicomweb: DicomWebSettings = Field(default_factory=DicomWebSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)

@@ -10,14 +10,7 @@ import typer
 
 from broker import parts
 from broker.commands.common import ConfigOption
-from broker.destination_settings import (
-    DestinationSettings,
-    Hl7Destination,
-    IanDestination,
-    MppsDestination,
-    MppsEventDestination,
-    WebhookDestination,
-)
+from broker.destination_settings import DestinationSettings
 from broker.destinations import problems
 from broker.dicom.tls import TlsError, server_context
 from broker.domain.errors import Unavailable
@@ -219,11 +212,10 @@ def _reach(destination: DestinationSettings) -> Finding:
 
 
 def _address(destination: DestinationSettings) -> tuple[str, int] | None:
-    if isinstance(destination, Hl7Destination | MppsDestination | IanDestination):
-        return destination.host, destination.port
-    if isinstance(destination, MppsEventDestination) and destination.host:
-        return destination.host, destination.port
-    if isinstance(destination, WebhookDestination):
-        parts = urlsplit(destination.url)
-        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    match destination:
+        case object(host=str(host), port=int(port)) if host:
+            return host, port
+        case object(url=str(url)):
+            parts = urlsplit(url)
+            return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     return None

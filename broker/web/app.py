@@ -19,6 +19,7 @@ from broker.web import (
     dicomweb_routes,
     errors,
     exam_pages,
+    fhir,
     habit_pages,
     health,
     messages,
@@ -66,7 +67,7 @@ def create_app(
     errors.install(app, failure)
     rooms = (
         pages, exam_pages, step_pages, device_pages, habit_pages, messages, workbench, auth, api, device_api, step_api,
-        dicomweb_routes, health,
+        dicomweb_routes, fhir, health,
     )  # fmt: skip
     for room in rooms:
         app.include_router(room.router)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from broker.domain.errors import Refusal, Unavailable
+from broker.web import fhir_answers
 from broker.web.guard import Failure, new_incident, where
 
 _log = logging.getLogger("broker.web")
@@ -42,7 +43,7 @@ _WORDS_FOR_PROGRAMS = {
     503: ("The database cannot be reached", "The broker runs, but its database does not answer; nothing was changed.",
           "Repeat the request later."),
 }  # fmt: skip
-_FOR_PROGRAMS = ("/api/", "/dicomweb/")
+_FOR_PROGRAMS = ("/api/", "/dicomweb/", fhir_answers.PREFIX)
 
 
 class SignInNeeded(Exception):
@@ -70,11 +71,13 @@ def is_for_programs(scope: Scope) -> bool:
 
 
 def failure(templates: Environment) -> Failure:
-    """The maker of error answers: JSON on the programming interfaces, a page elsewhere."""
+    """The maker of error answers: on the programming interfaces JSON or an OperationOutcome, a page elsewhere."""
 
     def make(scope: Scope, status: int, what: str, why: str, remedy: str, incident: str) -> Response:
         values = {"what": what, "why": why, "remedy": remedy, "incident": incident}
         no_store = {"Cache-Control": "no-store"}
+        if str(scope.get("path", "")).startswith(fhir_answers.PREFIX):
+            return fhir_answers.outcome(status, f"{what}. {why} {remedy} ({incident})")
         if is_for_programs(scope):
             return JSONResponse({"error": values}, status, headers=no_store)
         return HTMLResponse(
