@@ -126,12 +126,13 @@ def follow(
 ) -> None:
     """Bring every linked step and order to the state that its performed steps imply, and record what happened.
 
-    An update that leaves the performed step in progress moves nothing and is only recorded.
+    An update that leaves the performed step in progress moves nothing and is only recorded; one after the end may give
+    another reason.
     """
     linked = store.linked_steps(connection, exam.key)
     deed = Deed.UPDATED if happened.begun is None else Deed.BEGUN
     run = _Run(connection, context, exam, at, deed)
-    if happened.kinds == (FactKind.PERFORMED_UPDATED,):
+    if happened.kinds == (FactKind.PERFORMED_UPDATED,) and not exam.status.final:
         record(connection, context, actor, _first(run, linked), _own_facts(context, exam, happened), at)
         return
     _settle(run, actor, linked, _own_facts(context, exam, happened))
