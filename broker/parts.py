@@ -22,7 +22,9 @@ from broker.dicom.handlers import BrokerHandlers
 from broker.dicom.mpps import MppsHandler
 from broker.dicom.tls import TlsConfig, server_context
 from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
+from broker.dicom.web_desk import WebDesk
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
+from broker.dicom.worklist_search import SearchConfig
 from broker.domain.devices import DeviceProfile
 from broker.intake import tls as intake_tls
 from broker.intake.catalogue import Catalogue, load_catalogue
@@ -227,8 +229,19 @@ def readable_segments(raw: bytes) -> list[str]:
         return [line for line in raw.decode("latin-1").replace("\n", "\r").split("\r") if line]
 
 
-def make_web(settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory) -> "WebServer":
-    """The board."""
+def make_web_desk(settings: Settings, context: Context, log: DeviceLog, directory: DeviceDirectory) -> WebDesk:
+    """What fulfils DICOMweb requests."""
+    worklist = settings.worklist
+    config = SearchConfig(
+        settings.dicomweb.max_results, worklist.limit, worklist.fuzzy_names, worklist.timezone_adjustment
+    )
+    return WebDesk(context, config, directory, log)
+
+
+def make_web(
+    settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory, dicomweb: WebDesk
+) -> "WebServer":
+    """The board, the programming interface and DICOMweb."""
     from broker.web.server import WebServer  # the web framework takes half a second, which commands should not wait
 
     web = settings.web
@@ -236,8 +249,9 @@ def make_web(settings: Settings, context: Context, desk: Desk, directory: Device
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
         version=version("worklist-broker"), worklist_limit=settings.worklist.limit,
+        document_limit=settings.dicomweb.max_document_kib * 1024,
     )  # fmt: skip
-    return WebServer(config, context, desk, directory)
+    return WebServer(config, context, desk, directory, dicomweb if settings.dicomweb.enabled else None)
 
 
 def job_config(settings: Settings) -> JobConfig:

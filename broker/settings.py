@@ -188,6 +188,14 @@ class WebSettings(_Section):
     session_hours: float = Field(12, gt=0)
 
 
+class DicomWebSettings(_Section):
+    """DICOMweb for scheduled and performed procedure steps, on the port of the board."""
+
+    enabled: bool = True
+    max_results: int = Field(1000, ge=1, le=100_000)
+    max_document_kib: int = Field(4096, ge=64, le=65536)
+
+
 class JobSettings(_Section):
     """Housekeeping."""
 
@@ -270,6 +278,7 @@ class Settings(_Section):
     performed: PerformedSettings = Field(default_factory=PerformedSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    dicomweb: DicomWebSettings = Field(default_factory=DicomWebSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     senders: list[SenderSettings] = Field(default_factory=list)

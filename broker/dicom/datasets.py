@@ -31,7 +31,10 @@ _SHORT_FORM = frozenset(
     {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI",
      "UL", "US"}
 )  # fmt: skip
-_DEEPEST = 32
+#: every value representation (PS3.5 section 6.2)
+VALUE_REPRESENTATIONS = _LONG_FORM | _SHORT_FORM
+#: levels of sequences within sequences that are read
+DEEPEST = 32
 _INFLATED_LIMIT = 64 * 1024 * 1024
 
 
@@ -123,7 +126,7 @@ class _Reader:
         self, at: int, end: int, decoder: TextDecoder, *, explicit: bool, depth: int, closed: bool = True
     ) -> tuple[dict[str, Element], int]:
         """The elements from ``at`` to ``end``, or to an item delimiter when not ``closed``; and where they end."""
-        if depth > _DEEPEST:
+        if depth > DEEPEST:
             raise DatasetError("sequences are nested too deeply")
         found: dict[str, Element] = {}
         while at < end:

@@ -39,6 +39,8 @@ class WebConfig:
     #: seconds between signs of life to a browser
     beat_seconds: float = 5.0
     version: str = ""
+    #: largest document of a DICOMweb request, in bytes
+    document_limit: int = 4 * 1024 * 1024
     #: the site's limit of items per worklist query, for explanations; 0 none
     worklist_limit: int = 0
 

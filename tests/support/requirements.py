@@ -56,7 +56,8 @@ PARTS = {
         postgres.available,
         f"a PostgreSQL server: apt install postgresql, or name a running one in {postgres.URL_VARIABLE}",
     ),
-    "dcmtk": Part(_all_commands("findscu", "echoscu", "dump2dcm", "dcmdump"), "DCMTK: apt install dcmtk"),
+    "curl": Part(_all_commands("curl"), "curl: apt install curl"),
+    "dcmtk": Part(_all_commands("findscu", "echoscu", "dump2dcm", "dcmdump", "dcm2xml"), "DCMTK: apt install dcmtk"),
     "node": Part(
         lambda: bool(shutil.which("node")) and (NODE_FOLDER / "node_modules" / "dcmjs-dimse").is_dir(),
         "Node.js with dcmjs-dimse: apt install nodejs npm, then (cd tests/interop/node && npm ci)",
