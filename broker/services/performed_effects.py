@@ -243,7 +243,8 @@ def _derived(run: _Run, step: Step, states: Sequence[StepState], said: _Said) ->
     if run.deed is Deed.UNLINKED:
         return after_unlinking(step.status, step.resting, performed)
     reopens = run.deed in _BY_PEOPLE or may_reopen(policy.reopen, [(s.status, s.calling_ae_title) for s in states])
-    return derive_step(step.status, step.resting, performed, reopens=reopens or said.before is not None)
+    inferred = said.before is not None and said.before.saying.status is step.status
+    return derive_step(step.status, step.resting, performed, reopens=reopens or inferred)
 
 
 def returns(context: Context, discontinuation_code: str) -> bool:
