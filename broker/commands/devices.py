@@ -93,7 +93,7 @@ def _habits(did: Habits, days: int) -> Iterator[str]:
     if did.started:
         length = "" if did.median_seconds is None else f", median length {did.median_seconds / 60:.0f} min"
         yield (
-            f"{within}: {did.started} exams begun: {did.completed} completed, {did.discontinued} discontinued, "
+            f"{within}: exams begun {did.started}: {did.completed} completed, {did.discontinued} discontinued, "
             f"{did.running} running, {did.left_open} left open; {did.linked} of a scheduled step{length}"
         )
     if did.steps_given or did.queries:

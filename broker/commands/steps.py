@@ -67,7 +67,7 @@ def stuck(config: ConfigOption = None) -> None:
     with opened(config) as context:
         found = watch.listed(context)
     rows = [
-        (f"{one.stuck.silent_since:%Y-%m-%d %H:%M}", f"{one.stuck.limit_minutes / 60:g} h", one.modality,
+        (f"{one.stuck.silent_since:%Y-%m-%d %H:%M}", _length(one.stuck.limit_minutes), one.modality,
          one.accession_number, "its device" if one.reported else "hand")
         for one in found
     ]  # fmt: skip
@@ -84,6 +84,10 @@ def still_running(
         key = step_key(context, accession, step)
         until = attempt(lambda: watch.postpone(context, person(by), key))
     typer.echo(f"{accession}: asked again at {until:%Y-%m-%d %H:%M} UTC")
+
+
+def _length(minutes: int) -> str:
+    return f"{minutes} min" if minutes < 60 else f"{minutes / 60:.1f} h".replace(".0", "")
 
 
 def _say(

@@ -72,6 +72,10 @@ class Quirk(StrEnum):
     REPEATED_CREATE = "repeated_create"
     #: the same final N-SET again, from the same device: success, no effect
     REPEATED_FINAL = "repeated_final"
+    #: N-SET after the end that names no other state: its attributes are stored, the state stays
+    LATE_SET = "late_set"
+    #: N-SET brings only the series and images that are new: they are added to those stored
+    SERIES_IN_PARTS = "series_in_parts"
     #: text that its declared character set cannot explain: undecodable characters were replaced
     UNDECODABLE_TEXT = "undecodable_text"
     #: the end is before the start

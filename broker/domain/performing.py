@@ -15,6 +15,7 @@ from broker.domain.performed_faults import DEFAULT_TOLERATED, PerformedFault, Pe
 from broker.domain.performed_table import TABLE, TAG, PerformedAttribute
 from broker.domain.performing_checks import Findings
 from broker.domain.performing_reasons import Consequence
+from broker.domain.series_parts import united_series
 from broker.domain.states import OrderStatus, PerformedStatus, Reopening
 
 STATUS_TAG = TAG["PerformedProcedureStepStatus"]
@@ -81,20 +82,26 @@ def decide_set(
 
     A sequence replaces the stored one as a whole; an absent status changes no state (MPPS reference, 3.5 and 2).
     """
-    if present_status.final:
-        raise PerformedRefusal(PerformedFault.FINAL)
     findings = Findings(policy.tolerate)
+    if present_status.final and not findings.tolerates(Quirk.LATE_SET, ""):
+        raise PerformedRefusal(PerformedFault.FINAL)
     status = _status(update, findings)
+    if present_status.final and status not in (None, present_status):
+        raise PerformedRefusal(PerformedFault.FINAL)
     if status is None and dicom_json.is_present(update, STATUS_TAG):
         findings.fault(_absent(update), _STATUS, STATUS_TAG)
     rows = tuple(row for row in TABLE.values() if row.settable and row.tag != STATUS_TAG)
     findings.check(update, rows, "update")
     changes = _settable(present, update, findings)
     findings.refuse()
+    if findings.allows(Quirk.SERIES_IN_PARTS) and (united := united_series(present, update)):
+        findings.tolerates(Quirk.SERIES_IN_PARTS, "PerformedSeriesSequence")
+        changes[dicom_json.key_of(_SERIES)] = united
+    after = status or present_status
     merged = _normalised({**present, **changes}, status)
-    if status is not None and status.final:
-        _check_final(merged, status, findings)
-    return PerformedDecision(merged, status or present_status, findings.tolerated)
+    if after.final:
+        _check_final(merged, after, findings)
+    return PerformedDecision(merged, after, findings.tolerated)
 
 
 def order_fact(before: OrderStatus, after: OrderStatus) -> FactKind | None:

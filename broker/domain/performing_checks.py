@@ -58,6 +58,10 @@ class Findings:
         """Note something that refuses the request."""
         self._faults.append((fault, path, tag))
 
+    def allows(self, quirk: Quirk) -> bool:
+        """True when the policy lets this breach pass; nothing is noted."""
+        return quirk in self._tolerate
+
     def tolerates(self, quirk: Quirk, path: str) -> bool:
         """True, and noted, when the policy lets this breach pass."""
         if quirk in self._tolerate:

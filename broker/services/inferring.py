@@ -69,15 +69,14 @@ def say(context: Context, actor: Actor, step_key: int, saying: Saying, *, althou
     ``although_running``: also when a device reports an exam of the step and has not ended it; where the step is stuck,
     that is known.  Raises Refusal; its ``where`` is ``domain.inferring.RUNNING`` when only that stands in the way.
     """
+    code = saying.reason_code.strip()
+    whole = Saying(saying.status, code, saying.reason_meaning or MEANINGS.get(code, ""), saying.note.strip())
     return context.database.write(
-        lambda c: say_in(_scene(c, context, actor, step_key), saying, although_running=although_running)
+        lambda c: _say(_scene(c, context, actor, step_key), whole, although_running=although_running)
     )
 
 
-def say_in(scene: _Scene, saying: Saying, *, although_running: bool) -> Said:
-    """As ``say``, in the caller's transaction."""
-    meaning = saying.reason_meaning or MEANINGS.get(saying.reason_code, "")
-    saying = Saying(saying.status, saying.reason_code.strip(), meaning, saying.note.strip())
+def _say(scene: _Scene, saying: Saying, *, although_running: bool) -> Said:
     situation = scene.situation(saying.reason_code)
     knowing = although_running or (situation.running and stuck.find(scene.connection, _key(scene.step)) is not None)
     check(saying, situation, although_running=knowing)
@@ -199,7 +198,8 @@ def _reason(context: Context, saying: Saying) -> dict[str, object]:
 
 def _times(scene: _Scene, saying: Saying) -> dict[str, object]:
     """When it was said that the exam began and ended, as a device would tell it: local time, YYYYMMDDHHMMSS."""
-    started = next((i.said_at for i in reversed(scene.standing) if i.saying.status is StepStatus.STARTED), None)
+    begun = (i for i in reversed(scene.standing) if i.saying.status is StepStatus.STARTED and not i.overruled)
+    started = next((one.said_at for one in begun), None)
     if saying.status is StepStatus.STARTED:
         started = scene.at
     moments = {"started_at": started, "ended_at": scene.at if saying.status in _ENDS else None}

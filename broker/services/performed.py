@@ -152,15 +152,17 @@ def _set(connection: Connection, context: Context, message: PerformedMessage) ->
     result = _result(message, decision)
     exam = effects.Exam(present.key, present.sop_instance_uid, decision.dataset, decision.status)
     actor = Actor(Source.DEVICE, message.calling_ae_title)
-    kinds: tuple[FactKind, ...] = (_FACTS[decision.status],)
-    if decision.status.final and present.corrected_status is not None:
+    ends = decision.status.final and not present.status.final
+    kind = _FACTS[decision.status] if ends else FactKind.PERFORMED_UPDATED
+    kinds: tuple[FactKind, ...] = (kind,)
+    if ends and present.corrected_status is not None:
         corrections.withdraw(connection, present.key, message.calling_ae_title, at)
         store.set_corrected(connection, present.key, None, "")
         kinds += (FactKind.CORRECTION_WITHDRAWN,)
     happened = effects.Happened(kinds, result.tolerated, token=message.token)
     effects.follow(connection, context, actor, exam, happened, at)
     tolerations.count(connection, message.calling_ae_title, result.tolerated, at)
-    forwarding.enqueue_performed(connection, context, kinds[:1], message_key, at)
+    forwarding.enqueue_performed(connection, context, (kind,), message_key, at)
     return result
 
 

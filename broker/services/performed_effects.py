@@ -128,12 +128,13 @@ def follow(
 ) -> None:
     """Bring every linked step and order to the state that its performed steps imply, and record what happened.
 
-    An update that leaves the performed step in progress moves nothing and is only recorded.
+    An update that leaves the performed step in progress moves nothing and is only recorded; one after the end may give
+    another reason.
     """
     linked = store.linked_steps(connection, exam.key)
     deed = Deed.UPDATED if happened.begun is None else Deed.BEGUN
     run = _Run(connection, context, exam, at, deed)
-    if happened.kinds == (FactKind.PERFORMED_UPDATED,):
+    if happened.kinds == (FactKind.PERFORMED_UPDATED,) and not exam.status.final:
         record(connection, context, actor, _first(run, linked), _own_facts(context, exam, happened), at)
         return
     _settle(run, actor, linked, _own_facts(context, exam, happened))
@@ -242,7 +243,8 @@ def _derived(run: _Run, step: Step, states: Sequence[StepState], said: _Said) ->
     if run.deed is Deed.UNLINKED:
         return after_unlinking(step.status, step.resting, performed)
     reopens = run.deed in _BY_PEOPLE or may_reopen(policy.reopen, [(s.status, s.calling_ae_title) for s in states])
-    return derive_step(step.status, step.resting, performed, reopens=reopens or said.before is not None)
+    inferred = said.before is not None and said.before.saying.status is step.status
+    return derive_step(step.status, step.resting, performed, reopens=reopens or inferred)
 
 
 def returns(context: Context, discontinuation_code: str) -> bool:

@@ -16,6 +16,8 @@ from broker.store.prepared import Prepared
 from broker.store.tables import (
     event,
     performed_procedure_step,
+    requested_procedure,
+    scheduled_procedure_step,
     step_link,
     worklist_item,
     worklist_item_station,
@@ -92,13 +94,21 @@ def stations(connection: Connection, day: str, *, undated: bool) -> list[str]:
     return list(connection.scalars(query.where(_on_day(day, undated=undated)).order_by(title)))
 
 
+_STILL_LINKED = exists().where(
+    step_link.c.performed_id == event.c.performed_id, scheduled_procedure_step.c.id == step_link.c.step_id,
+    requested_procedure.c.id == scheduled_procedure_step.c.procedure_id,
+    requested_procedure.c.request_id == event.c.request_id,
+)  # fmt: skip
+
+
 def alarmed(connection: Connection, requests: Iterable[int]) -> list[tuple[int, str]]:
-    """Which of these orders ever had an alarm, as (order key, kind of fact)."""
+    """Which of these orders have an alarm, as (order key, kind of fact); those of an unlinked exam are over."""
     keys = sorted(set(requests))
     found: set[tuple[int, str]] = set()
     for start in range(0, len(keys), 500):
         among = event.c.request_id.in_(keys[start : start + 500])
-        query = select(event.c.request_id, event.c.kind).where(among, event.c.kind.in_(_ALARMS)).distinct()
+        stands = or_(event.c.performed_id.is_(None), _STILL_LINKED)
+        query = select(event.c.request_id, event.c.kind).where(among, event.c.kind.in_(_ALARMS), stands).distinct()
         found |= {(r.request_id, r.kind) for r in connection.execute(query)}
     return sorted(found)
 

@@ -16,6 +16,8 @@ QUIRKS: Mapping[str, str] = {
     Quirk.DISCONTINUED_WITHOUT_SERIES: "Discontinues an exam without any series",
     Quirk.REPEATED_CREATE: "Repeats the beginning of an exam",
     Quirk.REPEATED_FINAL: "Repeats the end of an exam",
+    Quirk.LATE_SET: "Reports on an exam after its end",
+    Quirk.SERIES_IN_PARTS: "Names only the new series and images each time, not all of them",
     Quirk.UNDECODABLE_TEXT: "Sends text that does not fit its character set",
     Quirk.END_BEFORE_START: "Reports an end before the start: check its clock",
 }

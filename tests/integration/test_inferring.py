@@ -259,6 +259,18 @@ def test_what_the_sender_did_since_is_not_undone(peer: Peer) -> None:
         say(peer, STARTED)
 
 
+def test_what_the_sender_ended_is_reopened_by_policy_only(sqlite_url: str) -> None:
+    opened = Database(sqlite_url)
+    peer = Peer(new_context(opened, PerformedPolicy(reopen=Reopening.NEVER)))
+    peer.order()
+    say(peer, STARTED)
+    peer.order(control=OrderControl.DISCONTINUE)
+    peer.create()
+    assert peer.statuses() == {"SPS1": "DISCONTINUED"}, "no inference ended it"
+    assert len(peer.facts(FactKind.LATE_EXAM)) == 1
+    opened.close()
+
+
 def test_a_step_that_is_not_there(peer: Peer) -> None:
     for act in (
         lambda: inferring.say(peer.context, NINA, 404, STARTED),

@@ -83,8 +83,41 @@ def test_repeats_are_let_pass_per_device_and_counted(new: New, quirk: Quirk) -> 
 
 
 def test_the_quirks_above_are_all_there_are() -> None:
-    tested = {q for q, *_ in QUIRKS} | {Quirk.REPEATED_CREATE, Quirk.REPEATED_FINAL, Quirk.UNDECODABLE_TEXT}
+    tested = {q for q, *_ in QUIRKS} | {
+        Quirk.REPEATED_CREATE, Quirk.REPEATED_FINAL, Quirk.UNDECODABLE_TEXT, Quirk.LATE_SET, Quirk.SERIES_IN_PARTS
+    }  # fmt: skip
     assert tested == set(Quirk)
+
+
+def test_a_report_after_the_end_is_let_pass_per_device(new: New) -> None:
+    """Attributes are stored and handed on, the state stays; a reason that comes late counts."""
+    peer = new(PerformedPolicy(devices={"CT1": frozenset({Quirk.LATE_SET})}))
+    peer.order()
+    peer.create()
+    assert peer.set(values=final("DISCONTINUED", **reason("110504"))).status == 0
+    assert peer.set(values=reason("110514")).status == 0
+    assert peer.statuses() == {"SPS1": "SCHEDULED"}
+    assert peer.told() == ["order.started", "order.discontinued", "order.returned"]
+    assert peer.set(values=final("COMPLETED")).status == 0x0110
+    assert [m.service for m in peer.messages()] == ["N-CREATE", "N-SET", "N-SET"]
+    assert len(peer.facts(FactKind.PERFORMED_DISCONTINUED)) == 1
+    page = device_registry.find(peer.context, DeviceDirectory(peer.context), "CT1")
+    assert page is not None
+    assert [(t.quirk, t.times) for t in page.tolerations if t.quirk == "late_set"] == [("late_set", 1)]
+    strict = replace(peer, calling_ae_title="CT2")
+    assert strict.set(values={}).status == 0x0110
+
+
+def test_series_in_parts_are_let_pass_per_device(new: New) -> None:
+    peer = new(PerformedPolicy(devices={"CT1": frozenset({Quirk.SERIES_IN_PARTS})}))
+    peer.create()
+    for number in (1, 2, 3):
+        series = [{**SERIES, "SeriesInstanceUID": f"1.2.826.9.{number}"}]
+        assert peer.set(values={STATUS: "IN PROGRESS", "PerformedSeriesSequence": series}).status == 0
+    assert len(peer.performed()[0].dataset["00400340"]["Value"]) == 3
+    page = device_registry.find(peer.context, DeviceDirectory(peer.context), "CT1")
+    assert page is not None
+    assert [(t.quirk, t.path, t.times) for t in page.tolerations] == [("series_in_parts", "PerformedSeriesSequence", 2)]
 
 
 def test_undecodable_text_is_let_pass_per_device(new: New) -> None:

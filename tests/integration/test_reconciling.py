@@ -1,13 +1,15 @@
 """The reconciliation queue on real databases: suggestions, links by people, orders made from exams, late orders."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from broker.domain.errors import Refusal
 from broker.domain.model import Actor, FactKind, OrderControl, Source
-from broker.services import orders_from_exams, reconciling
+from broker.services import board, orders_from_exams, reconciling
+from broker.services.board import Mark
 from broker.store import orders
 from broker.store.database import Database
 from tests.integration.mpps_peer import Peer, new_context
@@ -117,6 +119,23 @@ def test_a_patient_who_differs_is_alarmed_and_told_only_when_a_person_linked(pee
     assert [row.data["differs"] for row in peer.facts(FactKind.MISMATCH_FOUND)] == [["PatientID", "PatientName"]] * 2
     assert [s.attributes for s in after.steps] == [s.attributes for s in before.steps]
     assert (after.patient_key, after.attributes) == (before.patient_key, before.attributes)
+
+
+def test_the_mismatch_is_over_when_the_exam_is_unlinked(peer: Peer) -> None:
+    peer.order()
+    peer.create(values=create(PatientID="OTHER"))
+    exam = reconciling.find_key(peer.context, "1.9.1")
+    assert exam is not None
+    assert Mark.MISMATCH in marks(peer)
+    reconciling.unlink(peer.context, NINA, exam, step_key(peer, "A1"))
+    assert Mark.MISMATCH not in marks(peer)
+    reconciling.link(peer.context, NINA, exam, step_key(peer, "A1"))
+    assert Mark.MISMATCH in marks(peer)
+
+
+def marks(peer: Peer) -> tuple[Mark, ...]:
+    (found,) = board.search(peer.context, "A1", board.Patience(late=timedelta(days=1)))
+    return found.marks
 
 
 def test_an_order_made_from_the_exam_and_taken_back(peer: Peer) -> None:

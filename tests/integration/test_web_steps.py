@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from broker.services import reconciling, stuck
+from broker.domain.model import FactKind
+from broker.services import api_tokens, reconciling, stuck
 from broker.services.people import Role
 from broker.store.database import Database
 from tests.integration.mpps_peer import NOW, Peer, new_context
@@ -143,6 +144,17 @@ async def test_the_programming_interface(peer: Peer) -> None:
         assert (await client.post(f"{API}/{2**70}/start", json={}, headers=headers)).status_code == 422
         assert (await client.post(f"{API}/{key}/explode", json={}, headers=headers)).status_code == 422
         assert (await client.post(f"{API}/{key}/undo", headers=headers)).status_code == 200, "details are not needed"
+
+
+async def test_a_program_speaks_with_its_token(peer: Peer) -> None:
+    tokens = {role: api_tokens.issue(peer.context, f"bridge-{role}", role) for role in (Role.VIEWER, Role.OPERATOR)}
+    async with visitor(peer.context) as client:
+        for role, status in ((Role.VIEWER, 403), (Role.OPERATOR, 200)):
+            headers = {"Authorization": f"Bearer {tokens[role]}"}
+            assert (await client.post(f"{API}/{step(peer)}/start", headers=headers)).status_code == status
+        found = await client.get("/api/v1/habits", headers={"Authorization": f"Bearer {tokens[Role.VIEWER]}"})
+        assert found.status_code == 200
+    assert [row.actor for row in peer.facts(FactKind.STEP_STATUS)] == ["bridge-operator"]
 
 
 @pytest.mark.parametrize("act", ["arrive", "start", "complete", "discontinue", "undo", "still-running"])

@@ -131,6 +131,11 @@ def test_order_to_worklist_to_exam_to_status(
         _check_message(message, sample)
     again = foreign.modality_js("complete", port=dicom, uid=uid)
     assert again["status"] == 0x0110, again
+    read = foreign.modality_js("get", port=dicom, uid=uid)
+    assert read["status"] == 0, read
+    (kept,) = read["items"]
+    assert kept["PerformedProcedureStepStatus"] == "COMPLETED"
+    assert [series["SeriesInstanceUID"] for series in kept["PerformedSeriesSequence"]] == [f"{uid}.1"]
 
 
 def _wait_for(receiver: PythonHl7Receiver, count: int) -> list[dict[str, Any]]:

@@ -3,17 +3,19 @@
 //   node modality.js find     '{"port": 11112, "accession": "A1"}'                 worklist C-FIND, with the library's own keys
 //   node modality.js start    '{"port": 11112, "accession": "A1", "uid": "1.2.3"}' C-FIND, then N-CREATE of what it found
 //   node modality.js complete '{"port": 11112, "uid": "1.2.3"}'                    N-SET COMPLETED
+//   node modality.js get      '{"port": 11112, "uid": "1.2.3"}'                    N-GET of the whole performed step
 //   node modality.js stop     '{"port": 11112, "uid": "1.2.3", "reason": "110513"}' N-SET DISCONTINUED
 //
 // Prints {"items": [...], "status": final DIMSE status, "comment": Error Comment}. Exit code 1 when no answer came.
 'use strict';
 const dimse = require('dcmjs-dimse');
 const { Client, Dataset } = dimse;
-const { CFindRequest, NCreateRequest, NSetRequest } = dimse.requests;
+const { CFindRequest, NCreateRequest, NGetRequest, NSetRequest } = dimse.requests;
 const { Status } = dimse.constants;
 dimse.log.setLevel('error');
 
 const MPPS = '1.2.840.10008.3.1.2.3.3';
+const MPPS_RETRIEVE = '1.2.840.10008.3.1.2.3.4';
 const [verb, text] = process.argv.slice(2);
 const asked = JSON.parse(text);
 
@@ -97,8 +99,21 @@ function end(status) {
   return send(request);
 }
 
+async function get() {
+  const request = new NGetRequest(MPPS_RETRIEVE, asked.uid, []);
+  request.setRequestedSopClassUid(MPPS_RETRIEVE);
+  const found = [];
+  request.on('response', (response) => {
+    const dataset = response.getDataset();
+    if (dataset) found.push(dataset.getElements());
+  });
+  const answer = await send(request);
+  return { ...answer, items: found };
+}
+
 async function main() {
   if (verb === 'find') return find();
+  if (verb === 'get') return get();
   if (verb === 'complete') return end('COMPLETED');
   if (verb === 'stop') return end('DISCONTINUED');
   if (verb !== 'start') throw new Error(`unknown: ${verb}`);

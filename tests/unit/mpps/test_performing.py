@@ -296,9 +296,58 @@ def test_a_step_created_final_is_checked_as_final() -> None:
 
 
 def test_every_quirk_has_a_case() -> None:
-    elsewhere = {Quirk.REPEATED_CREATE, Quirk.REPEATED_FINAL, Quirk.UNDECODABLE_TEXT}
+    elsewhere = {
+        Quirk.REPEATED_CREATE, Quirk.REPEATED_FINAL, Quirk.UNDECODABLE_TEXT, Quirk.LATE_SET, Quirk.SERIES_IN_PARTS
+    }  # fmt: skip
     assert set(AT_CREATION) | set(AT_UPDATE) | elsewhere == set(Quirk)
     assert set(Quirk) > DEFAULT_TOLERATED
+
+
+@pytest.mark.parametrize("present", ["COMPLETED", "DISCONTINUED"])
+@pytest.mark.parametrize("said", [None, "COMPLETED", "DISCONTINUED", "IN PROGRESS"])
+def test_an_update_after_the_end_where_that_is_let_pass(present: str, said: str | None) -> None:
+    ended = update(final(present))
+    values = {"PerformedProcedureStepDescription": "dose added"} | ({} if said is None else {STATUS: said})
+    policy = allowing(Quirk.LATE_SET)
+    if said not in (None, present):
+        assert refusal(lambda: decide_set(ended.dataset, ended.status, dataset(values), policy))[0] is (
+            PerformedFault.FINAL
+        )
+        return
+    late = decide_set(ended.dataset, ended.status, dataset(values), policy)
+    assert (late.status.value, [t.quirk for t in late.tolerated]) == (present, [Quirk.LATE_SET])
+    assert dicom_json.text(late.dataset, TAG["PerformedProcedureStepDescription"]) == "dose added"
+    empty = dataset({"PerformedSeriesSequence": []})
+    assert refusal(lambda: decide_set(ended.dataset, ended.status, empty, policy))[0] is PerformedFault.EMPTY
+
+
+def image(number: int) -> dict[str, object]:
+    return {"ReferencedSOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "ReferencedSOPInstanceUID": f"1.2.826.9.1.{number}"}
+
+
+def part(series: int, *images: int) -> dict[str, object]:
+    references = {"ReferencedImageSequence": [image(n) for n in images]}
+    return SERIES | references | {"SeriesInstanceUID": f"1.2.826.9.{series}"}
+
+
+def test_series_in_parts_are_united_where_that_is_let_pass_and_replaced_elsewhere() -> None:
+    parts = [[part(1, 1)], [part(1, 2)], [part(2, 1)], [part(1, 1, 2), part(2, 1, 3)]]
+    found: dict[bool, list[dict[str, int]]] = {True: [], False: []}
+    for allowed, counts in found.items():
+        stored, policy = BEGUN, allowing(Quirk.SERIES_IN_PARTS) if allowed else STRICT
+        for one in parts:
+            decision = decide_set(
+                stored, PerformedStatus.IN_PROGRESS, dataset({"PerformedSeriesSequence": one}), policy
+            )
+            stored = decision.dataset
+            series = dicom_json.items(stored, TAG["PerformedSeriesSequence"])
+            counts.append(
+                {dicom_json.text(s, TAG["SeriesInstanceUID"]): len(dicom_json.items(s, 0x00081140)) for s in series}
+            )
+        assert not decision.tolerated, "the last names all there is"
+    a, b = "1.2.826.9.1", "1.2.826.9.2"
+    assert found[True] == [{a: 1}, {a: 2}, {a: 2, b: 1}, {a: 2, b: 2}]
+    assert found[False] == [{a: 1}, {a: 1}, {b: 1}, {a: 2, b: 2}]
 
 
 def test_a_discontinuation_reason_of_any_scheme_is_kept() -> None:

@@ -6,7 +6,7 @@ from alembic import op
 from broker.store.migrations import columns
 
 revision = "0110"
-down_revision = "0111"
+down_revision = "0112"
 branch_labels = None
 depends_on = None
 
