@@ -30,8 +30,11 @@ IMPLICIT = "1.2.840.10008.1.2"
 _ASSOCIATE_AC, _P_DATA, _RELEASE_RP = 2, 4, 6
 
 
-def pair(number: int) -> tuple[bytes, bytes]:
-    """N-CREATE and N-SET of the order `number` of tests.peers.order_messages, as P-DATA-TF."""
+Plain = dict[str, dict[str, object]]
+
+
+def datasets_of(number: int) -> tuple[str, Plain, Plain]:
+    """SOP Instance UID and the data sets of N-CREATE and N-SET for order `number` of tests.peers.order_messages."""
     uid = f"{UID_ROOT}.77.{number}"
     names = {"StudyInstanceUID": f"{UID_ROOT}.{number}", "AccessionNumber": f"A{number}"}
     step = {"RequestedProcedureID": f"RP{number}", "ScheduledProcedureStepID": f"S{number}-1"}
@@ -39,9 +42,15 @@ def pair(number: int) -> tuple[bytes, bytes]:
     begin = exams.create([exams.reference(**names, **step)], **person)
     series = {**exams.SERIES, "SeriesInstanceUID": f"{uid}.1"}
     end = exams.final(PerformedSeriesSequence=[series])
+    return uid, exams.dataset(begin), exams.dataset(end)
+
+
+def pair(number: int) -> tuple[bytes, bytes]:
+    """N-CREATE and N-SET as P-DATA-TF."""
+    uid, begin, end = datasets_of(number)
     return (
-        _p_data(_command(0x0140, 1, 0x0002, 0x1000, uid), encode(exams.dataset(begin), IMPLICIT)),
-        _p_data(_command(0x0120, 2, 0x0003, 0x1001, uid), encode(exams.dataset(end), IMPLICIT)),
+        _p_data(_command(0x0140, 1, 0x0002, 0x1000, uid), encode(begin, IMPLICIT)),
+        _p_data(_command(0x0120, 2, 0x0003, 0x1001, uid), encode(end, IMPLICIT)),
     )
 
 
