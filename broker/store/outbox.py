@@ -7,7 +7,7 @@ heads are claimed, so deliveries stay in order per (destination, subject).
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Update, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from broker.domain.model import FactKind
 from broker.domain.notification_payload import PerformedSummary
@@ -63,6 +63,10 @@ _PERFORMED = Prepared(
     .where(performed_procedure_step.c.id == bindparam("key"))
 )
 _INSERT_ATTEMPT = Prepared(insert(outbox_attempt))
+_UNCLAIMED = {"claimed_by": "", "claimed_until": None}
+_ONCE_MORE = update(entry).values(attempts=entry.c.attempts + 1).where(entry.c.id == bindparam("wanted"))
+_DELIVERED = Prepared(_ONCE_MORE.where(or_(entry.c.state == PENDING, entry.c.state == PARKED)))
+_FAILED = Prepared(_ONCE_MORE.where(entry.c.state == PENDING, entry.c.claimed_by == bindparam("holder")))
 _SUPERSEDE = (
     update(entry)
     .where(
@@ -133,22 +137,16 @@ def release(connection: Connection, owner: str, keys: Sequence[int] | None = Non
 
 def mark_delivered(connection: Connection, key: int, at: datetime) -> bool:
     """Delivered is delivered, whoever holds the lease by now; False when it had been settled already."""
-    statement = update(entry).where(entry.c.id == key, entry.c.state.in_([PENDING, PARKED]))
     values = {"state": NotificationState.DELIVERED.value, "finished_at": at, "last_error": ""}
-    return _settled(connection, statement, values)
+    return _DELIVERED.run(connection, {**values, **_UNCLAIMED, "wanted": key}) == 1
 
 
 def mark_failed(
     connection: Connection, key: int, owner: str, state: NotificationState, due_at: datetime, error: str
 ) -> bool:
     """Back to pending (due later) or parked; only when ``owner`` still holds the lease."""
-    statement = update(entry).where(entry.c.id == key, entry.c.state == PENDING, entry.c.claimed_by == owner)
-    return _settled(connection, statement, {"state": state.value, "due_at": due_at, "last_error": error})
-
-
-def _settled(connection: Connection, statement: Update, values: Mapping[str, object]) -> bool:
-    full = {**values, "claimed_by": "", "claimed_until": None, "attempts": entry.c.attempts + 1}
-    return bool(connection.execute(statement.values(full)).rowcount == 1)
+    values = {"state": state.value, "due_at": due_at, "last_error": error}
+    return _FAILED.run(connection, {**values, **_UNCLAIMED, "wanted": key, "holder": owner}) == 1
 
 
 def set_state(
