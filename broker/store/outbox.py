@@ -7,7 +7,7 @@ heads are claimed, so deliveries stay in order per (destination, subject).
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, text, update
 
 from broker.domain.model import FactKind
 from broker.domain.notification_payload import PerformedSummary
@@ -20,6 +20,9 @@ from broker.store.tables import outbox_entry as entry
 PENDING = NotificationState.PENDING.value
 PARKED = NotificationState.PARKED.value
 
+# the words of the partial indexes, so that they are used; with parameters SQLite would plan anew at each execution
+_IS_PENDING = text("outbox_entry.state = 'pending'")
+_WAITS = text("older.state in ('pending', 'parked')")
 _older = entry.alias("older")
 _IS_HEAD = ~(
     select(_older.c.id)
@@ -27,7 +30,7 @@ _IS_HEAD = ~(
         _older.c.destination == entry.c.destination,
         _older.c.subject == entry.c.subject,
         _older.c.id < entry.c.id,
-        or_(_older.c.state == PENDING, _older.c.state == PARKED),
+        _WAITS,
     )
     .exists()
 )
@@ -40,8 +43,8 @@ _HELD = (
 _DUE_ENTRIES = (
     select(entry)
     .where(
-        entry.c.destination == bindparam("wanted"), entry.c.state == PENDING, entry.c.due_at <= bindparam("now"),
-        _FREE, _IS_HEAD, ~_HELD,
+        entry.c.destination == bindparam("wanted"), _IS_PENDING, entry.c.due_at <= bindparam("now"), _FREE,
+        _IS_HEAD, ~_HELD,
     )
     .order_by(entry.c.due_at, entry.c.id)
     .limit(bindparam("most"))

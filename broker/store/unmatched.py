@@ -15,7 +15,8 @@ from broker.store.reconciliation_tables import unmatched_reference as table
 from broker.store.tables import performed_procedure_step as performed
 
 OPEN, LINKED, ASIDE = "open", "linked", "aside"
-_IS_OPEN = text("unmatched_reference.state = 'open'")  # the words of the partial index, so that it is used
+# the words of the partial index, so that it is used; with a parameter SQLite would plan anew at each execution
+_IS_OPEN = text("unmatched_reference.state = 'open'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _sharing(studies: int, steps: int) -> Prepared:
         named += [c.scheduled_procedure_step_id == bindparam(f"step{n}"), c.accession_number == bindparam(f"step{n}")]
     named += [c.accession_number == bindparam("accession"), c.requested_procedure_id == bindparam("accession")]
     return Prepared(
-        select(table).where(c.state == OPEN, c.automatic == bindparam("is_automatic"), or_(*named)).order_by(c.id)
+        select(table).where(_IS_OPEN, c.automatic == bindparam("is_automatic"), or_(*named)).order_by(c.id)
     )
 
 
