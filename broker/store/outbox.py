@@ -162,11 +162,17 @@ def set_state(
 
 def add_attempt(connection: Connection, key: int, attempt: Attempt) -> None:
     """Record one attempt, or one act of a person, on an entry."""
-    row = {
-        "entry_id": key, "at": attempt.at, "result": attempt.result, "milliseconds": attempt.milliseconds,
-        "detail": attempt.detail, "answer": attempt.answer,
-    }  # fmt: skip
-    _INSERT_ATTEMPT.run(connection, row)
+    add_attempts(connection, [(key, attempt)])
+
+
+def add_attempts(connection: Connection, attempts: Sequence[tuple[int, Attempt]]) -> None:
+    """Record attempts, each with the key of its entry."""
+    rows = [
+        {"entry_id": key, "at": attempt.at, "result": attempt.result, "milliseconds": attempt.milliseconds,
+         "detail": attempt.detail, "answer": attempt.answer}
+        for key, attempt in attempts
+    ]  # fmt: skip
+    _INSERT_ATTEMPT.many(connection, rows)
 
 
 def notification(row: Row[tuple[object, ...]]) -> Notification:

@@ -76,8 +76,9 @@ class Bench:
         for entry in entries:
             assert render(entry, self._profile)
         delivered = Outcome(Verdict.DELIVERED, "AA", b"MSA|AA|", summary={"answer": "AA"})
-        for entry in entries:
-            delivering.settle(self._context, self._claimant, entry, delivered, 1, timedelta())
+        if entries:
+            made = [delivering.Settlement(entry, delivered, 1, timedelta()) for entry in entries]
+            delivering.settle(self._context, self._claimant, made)
         return len(entries)
 
     def tell_all(self) -> int:
