@@ -7,7 +7,7 @@ handlers.
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
-from broker.dicom.upper_layer.commands import Command, CommandError, decode_request
+from broker.dicom.upper_layer.commands import Command, CommandError, read_command
 from broker.dicom.upper_layer.pdus import AbortReason, PduError, Pdv
 
 #: An N-GET Attribute Identifier List of thousands of tags still fits.
@@ -70,7 +70,7 @@ class MessageAssembler:
         self._pending.clear()
         if self._command is None:
             try:
-                command = decode_request(payload)
+                command = read_command(payload)
             except CommandError as problem:
                 raise PduError(AbortReason.INVALID_PARAMETER_VALUE, str(problem)) from problem
             if command.has_dataset:

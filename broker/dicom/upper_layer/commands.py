@@ -6,6 +6,7 @@ Owns reading request command sets and writing response command sets, always impl
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct, error
 
 from broker.dicom.messages import Response
@@ -15,6 +16,8 @@ _US = Struct("<H")
 _UL = Struct("<I")
 _TAG = Struct("<HH")
 
+#: bytes; a command set that names an instance is longer, and comes once
+_SHORT = 128
 NO_DATASET = 0x0101
 _DATASET_PRESENT = 0x0001
 RESPONSE_BIT = 0x8000
@@ -128,6 +131,16 @@ def decode_request(encoded: bytes) -> Command:
         sop_instance_uid=_uid(elements, 0x1000, 0x1001) or None,
         attribute_identifiers=_tags(elements.get(0x1005, b"")),
     )
+
+
+def read_command(encoded: bytes) -> Command:
+    """``decode_request``, which is asked once for command sets that come again and again, as those of queries do."""
+    return _decoded(encoded) if len(encoded) <= _SHORT else decode_request(encoded)
+
+
+@lru_cache(1024)
+def _decoded(encoded: bytes) -> Command:
+    return decode_request(encoded)
 
 
 def _element(number: int, value: bytes, pad: bytes = b"\0") -> bytes:
