@@ -47,10 +47,9 @@ def evaluate(rules: Iterable[Rule], scope: Scope, env: Environment, *, creating:
 
 def _remembered(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
     """As ``_fill``, which is asked only for texts that were not met before."""
-    sources = _sources(rule, out)
-    key = None if env.results is None else key_of(rule, sources, scope)
-    if key is None or env.results is None:
+    if env.results is None:
         return _fill(rule, scope, env, out)
+    key = key_of(rule, _sources(rule, out), scope)
     known = env.results.get(key)
     if known is None:
         alone = Mapped(chosen=dict(out.chosen))

@@ -1,7 +1,7 @@
 """What rules made of the same texts before: most fields of a message say one of few things (codes, rooms, doctors, the
 patient's name again), and reading a field takes ten times as long as looking up what it meant last time.
 
-Owns: when the result of a rule follows from texts alone, and keeping such results in memory.  Must not: evaluate.
+Owns: which texts the result of a rule follows from, and keeping results in memory.  Must not: evaluate.
 """
 
 from collections.abc import Hashable, Mapping
@@ -12,7 +12,7 @@ from broker.domain.attributes import Value
 from broker.intake.environment import Environment
 from broker.intake.pieces import Scope, Source
 from hl7.elements import NULL
-from hl7.message import Message
+from hl7.message import Message, Segment
 from hl7.paths import Path
 
 if TYPE_CHECKING:
@@ -82,25 +82,37 @@ def keep(results: Results, key: Hashable, result: Result) -> None:
     results[key] = result
 
 
-def key_of(rule: "Rule", sources: tuple[Source, ...], scope: Scope) -> Hashable | None:
-    """The texts that ``rule`` reads, with the places they stand in; None when more than texts decides."""
-    if not rule.plain:
-        return None
+def key_of(rule: "Rule", sources: tuple[Source, ...], scope: Scope) -> Hashable:
+    """The texts that ``rule`` reads, and those that its conditions compare, with the places they stand in."""
     found: list[Hashable] = [rule.keyword]
     for source in sources:
-        path = source.path
-        if path is None:
-            return None
-        segments = scope.segments.of(path.segment)
-        if path.occurrence is not None:
-            segments = segments[path.occurrence - 1 : path.occurrence]
-        for segment in segments:
-            fields, number = segment.fields, path.field
-            if number < len(fields) and fields[number]:
-                text = fields[number] if rule.reads_whole else _from_component(fields[number], path, scope)
-                # the path by identity: the mapping keeps it, and hashing its fields would take longer than reading
-                found += (id(path), scope.index.occurrence[segment.line], text)
+        if source.where is not None:
+            condition = source.where.path
+            found += (_text(segment, condition.field) for segment in scope.segments.of(condition.segment))
+        if source.path is not None:
+            _add_places(found, rule, source, source.path, scope)
     return tuple(found)
+
+
+def _add_places(found: list[Hashable], rule: "Rule", source: Source, path: Path, scope: Scope) -> None:
+    segments = scope.segments.of(path.segment)
+    if path.occurrence is not None and source.where is None and not source.after:
+        segments = segments[path.occurrence - 1 : path.occurrence]
+    for segment in segments:
+        raw = _text(segment, path.field)
+        if raw:
+            # the path by identity: the mapping keeps it, and hashing its fields would take longer than reading
+            found += (id(path), scope.index.occurrence[segment.line])
+            found.append(raw if rule.reads_whole else _from_component(raw, path, scope))
+            if source.after:
+                found.append(scope.index.parent[segment.line])
+            if source.unit:
+                found.append(_text(segment, source.unit))
+
+
+def _text(segment: Segment, number: int) -> str:
+    fields = segment.fields
+    return fields[number] if number < len(fields) else ""
 
 
 def _from_component(raw: str, path: Path, scope: Scope) -> str:

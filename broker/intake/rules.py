@@ -68,8 +68,6 @@ class Rule:
     is_identity: bool = field(init=False)
     #: every (segment, field) that is looked into; None when that cannot be known (constants, followers)
     asks: frozenset[tuple[str, int]] | None = field(init=False, repr=False, compare=False)
-    #: the result follows from the texts at the named places alone: no conditions, neighbours or units
-    plain: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Derive what the other fields imply, once for all messages."""
@@ -78,8 +76,6 @@ class Rule:
         asks = None if unknown else frozenset((path.segment, path.field) for path in paths)
         object.__setattr__(self, "is_identity", self.keyword in IDENTITY)
         object.__setattr__(self, "asks", asks)
-        plain = all(s.path is not None and s.where is None and not s.after and not s.unit for s in self.sources)
-        object.__setattr__(self, "plain", plain)
 
 
     def may_say(self, said: frozenset[tuple[str, int]]) -> bool:
