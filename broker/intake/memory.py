@@ -12,7 +12,7 @@ from broker.domain.attributes import Value
 from broker.intake.environment import Environment
 from broker.intake.pieces import Scope, Source
 from hl7.elements import NULL
-from hl7.message import Message, Segment
+from hl7.message import Message
 from hl7.paths import Path
 
 if TYPE_CHECKING:
@@ -86,33 +86,26 @@ def key_of(rule: "Rule", sources: tuple[Source, ...], scope: Scope) -> Hashable:
     """The texts that ``rule`` reads, and those that its conditions compare, with the places they stand in."""
     found: list[Hashable] = [rule.keyword]
     for source in sources:
-        if source.where is not None:
-            condition = source.where.path
-            found += (_text(segment, condition.field) for segment in scope.segments.of(condition.segment))
-        if source.path is not None:
-            _add_places(found, rule, source, source.path, scope)
+        path, where = source.path, source.where
+        if where is not None:
+            number = where.path.field
+            rows = scope.rows.get(where.path.segment, ())
+            found += [fields[number] if number < len(fields) else "" for fields, _, _ in rows]
+            found.append(None)  # where the next source's begin
+        if path is None:
+            continue
+        number, rows = path.field, scope.rows.get(path.segment, ())
+        if path.occurrence is not None and where is None and not source.after:
+            rows = rows[path.occurrence - 1 : path.occurrence]
+        for fields, occurrence, parent in rows:
+            if number < len(fields) and (raw := fields[number]):
+                if path.component is not None and not rule.reads_whole:
+                    raw = _from_component(raw, path, scope)
+                # the path by identity: the mapping keeps it, and hashing its fields would take longer than reading
+                found += (id(path), occurrence, raw)
+                if source.after or source.unit:
+                    found += (parent, fields[source.unit] if 0 < source.unit < len(fields) else "")
     return tuple(found)
-
-
-def _add_places(found: list[Hashable], rule: "Rule", source: Source, path: Path, scope: Scope) -> None:
-    segments = scope.segments.of(path.segment)
-    if path.occurrence is not None and source.where is None and not source.after:
-        segments = segments[path.occurrence - 1 : path.occurrence]
-    for segment in segments:
-        raw = _text(segment, path.field)
-        if raw:
-            # the path by identity: the mapping keeps it, and hashing its fields would take longer than reading
-            found += (id(path), scope.index.occurrence[segment.line])
-            found.append(raw if rule.reads_whole else _from_component(raw, path, scope))
-            if source.after:
-                found.append(scope.index.parent[segment.line])
-            if source.unit:
-                found.append(_text(segment, source.unit))
-
-
-def _text(segment: Segment, number: int) -> str:
-    fields = segment.fields
-    return fields[number] if number < len(fields) else ""
 
 
 def _from_component(raw: str, path: Path, scope: Scope) -> str:
