@@ -89,12 +89,12 @@ def key_of(rule: "Rule", sources: tuple[Source, ...], scope: Scope) -> Hashable:
         path, where = source.path, source.where
         if where is not None:
             number = where.path.field
-            rows = scope.rows.get(where.path.segment, ())
-            found += [fields[number] if number < len(fields) else "" for fields, _, _ in rows]
+            compared = scope.rows.get(where.path.segment, ())
+            found += [fields[number] if number < len(fields) else "" for fields, _, _ in compared]
             found.append(None)  # where the next source's begin
         if path is None:
             continue
-        number, rows = path.field, scope.rows.get(path.segment, ())
+        number, rows = path.field, scope.rows.get(path.segment, [])
         if path.occurrence is not None and where is None and not source.after:
             rows = rows[path.occurrence - 1 : path.occurrence]
         for fields, occurrence, parent in rows:

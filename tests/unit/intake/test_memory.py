@@ -19,7 +19,7 @@ RequestedProcedureID = { from = ["IPC-2"] }
 RequestedProcedureDescription = { from = ["OBR-44.2", "OBR-4.2"] }
 RequestedProcedureCodeSequence = { from = ["OBR-44", "OBR-4"], as = "code" }
 RequestedProcedureComments = { from = [{ path = "NTE*-3", after = "OBR" }], as = "lines" }
-ConfidentialityCode = { from = [{ value = "BED", where = "OBR-30 in [B]" }, { value = "WALK", where = "OBX-5 in [B]" }] }
+ConfidentialityCode = { from = [{ value = "A", where = "OBR-30 in [B]" }, { value = "C", where = "OBX-5 in [B]" }] }
 """
 MESSAGES = (
     "OBR|1||||||||||||||||||||||||||||B\rOBX|1||||X",
