@@ -56,7 +56,7 @@ class MessageHandler:
     ``read`` reads them elsewhere, in the same way as here; without it they are read in the calling thread.
     """
 
-    def __init__(  # noqa: PLR0917 - every one is a part of its own
+    def __init__(
         self, config: HandlerConfig, context: Context, mappings: Mapping[str, SenderMapping], site: Site | None = None,
         read: ReadMessage | None = None,
     ) -> None:  # fmt: skip
