@@ -53,7 +53,8 @@ class Broker:
             directory = parts.make_directory(self.settings, self.context)
             directory.start()
             stack.push_async_callback(asyncio.to_thread, directory.stop)
-            web = parts.make_web(self.settings, self.context, desk, directory)
+            dicomweb = parts.make_web_desk(self.settings, self.context, devices, directory)
+            web = parts.make_web(self.settings, self.context, desk, directory, dicomweb)
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port

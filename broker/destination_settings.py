@@ -4,11 +4,12 @@ The classes are the one list of what a destination may be told to do; ``config/d
 documentation are checked against them by tests.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from broker.domain import routing
 from broker.settings_types import AeTitle, Name, Section
 
 OrderEvent = Literal[
@@ -22,6 +23,17 @@ AnyEvent = Literal[
     "exam_unmatched",
 ]  # fmt: skip
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _pattern(value: str) -> str:
+    wrong = routing.problem(value)
+    if wrong:
+        raise ValueError(wrong)
+    return value
+
+
+#: a routing key or subject with places to fill
+Pattern = Annotated[str, AfterValidator(_pattern)]
 _ORDER_LIFE: tuple[OrderEvent, ...] = ("started", "completed", "discontinued", "returned", "corrected")
 
 
@@ -44,6 +56,34 @@ class _Tls(Section):
     tls_certificate: str = ""
     tls_key: str = ""
     tls_hostname: str = ""
+
+
+class _Login(Section):
+    """Who we are to the receiver: a user with a password, or a token, from the environment or a file only."""
+
+    user: str = ""
+    secret_env: str = ""
+    secret_file: str = ""
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if self.secret_env and self.secret_file:
+            raise ValueError("secret_env and secret_file exclude each other: leave one out")
+        if self.user and not (self.secret_env or self.secret_file):
+            raise ValueError("user needs a password: name it with secret_env or secret_file")
+        return self
+
+
+def _http_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
+        raise ValueError("an address such as https://host/path is expected, without user and password")
+    return value
+
+
+def _guard_plain_http(url: str, allow_private: bool) -> None:
+    if url.startswith("http:") and not allow_private:
+        raise ValueError("http is only for private networks: use https, or set allow_private = true")
 
 
 class Hl7Destination(_Destination, _Tls):
@@ -95,17 +135,13 @@ class WebhookDestination(_Destination):
     @field_validator("url")
     @classmethod
     def _usable(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
-            raise ValueError("an address such as https://host/path is expected, without user and password")
-        return value
+        return _http_address(value)
 
     @model_validator(mode="after")
     def _guarded(self) -> "WebhookDestination":
         if bool(self.secret_env) == bool(self.secret_file):
             raise ValueError("one of secret_env and secret_file is required: messages are always signed")
-        if self.url.startswith("http:") and not self.allow_private:
-            raise ValueError("http is only for private networks: use https, or set allow_private = true")
+        _guard_plain_http(self.url, self.allow_private)
         return self
 
 
@@ -130,9 +166,79 @@ class FileDestination(_Destination):
         return self
 
 
+class AmqpDestination(_Destination, _Tls, _Login):
+    """Events published to an exchange of a RabbitMQ server (AMQP 0-9-1)."""
+
+    kind: Literal["amqp"]
+    host: str
+    port: Port = 5672
+    virtual_host: str = "/"
+    exchange: str = ""
+    exchange_type: Literal["", "direct", "fanout", "headers", "topic"] = ""
+    routing_key: Pattern = "worklist.{event}"
+    mode: Literal["structured", "binary"] = "structured"
+    mandatory: bool = True
+    events: tuple[AnyEvent, ...] = _ORDER_LIFE
+    latest_only: bool = False
+    patient_data: bool = False
+
+    @model_validator(mode="after")
+    def _known_to_the_server(self) -> Self:
+        if not self.user and not self.tls_certificate:
+            raise ValueError("user with secret_env or secret_file is required, or a tls_certificate to log in with")
+        if self.exchange_type and not self.exchange:
+            raise ValueError("exchange_type makes an exchange: name it with exchange")
+        return self
+
+
+class NatsDestination(_Destination, _Tls, _Login):
+    """Events published to a stream of a NATS server with JetStream."""
+
+    kind: Literal["nats"]
+    host: str
+    port: Port = 4222
+    subject: Pattern = "worklist.{event}"
+    stream: str = ""
+    credentials_file: str = ""
+    events: tuple[AnyEvent, ...] = _ORDER_LIFE
+    latest_only: bool = False
+    patient_data: bool = False
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        if self.credentials_file and (self.secret_env or self.secret_file):
+            raise ValueError("credentials_file holds all that is needed: leave user, secret_env and secret_file out")
+        return self
+
+
+class FhirDestination(_Destination, _Login):
+    """Orders, steps and studies brought up to date on a FHIR R4 server."""
+
+    kind: Literal["fhir"]
+    url: str
+    patient: Literal["reference", "contained", "create"] = "reference"
+    events: tuple[OrderEvent, ...] = (*_ORDER_LIFE, "placed", "changed", "canceled", "held", "released")
+    latest_only: bool = False
+    allow_private: bool = False
+    tls_ca: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _usable(cls, value: str) -> str:
+        return _http_address(value)
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        _guard_plain_http(self.url, self.allow_private)
+        return self
+
+
 DestinationSettings = Annotated[
-    Hl7Destination | MppsDestination | WebhookDestination | FileDestination, Field(discriminator="kind")
-]
+    Hl7Destination | MppsDestination | WebhookDestination | FileDestination | AmqpDestination | NatsDestination
+    | FhirDestination,
+    Field(discriminator="kind"),
+]  # fmt: skip
 KINDS: dict[str, type[Any]] = {
     "hl7": Hl7Destination, "mpps": MppsDestination, "webhook": WebhookDestination, "file": FileDestination,
+    "amqp": AmqpDestination, "nats": NatsDestination, "fhir": FhirDestination,
 }  # fmt: skip

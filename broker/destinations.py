@@ -6,26 +6,35 @@ from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from broker.delivery import cloud_event
+from broker.delivery import amqp_link, cloud_event, extras, nats_link
+from broker.delivery.amqp import AmqpConfig, AmqpDestination
 from broker.delivery.base import Destination, RetryPlan
 from broker.delivery.cloud_event import EventStyle
+from broker.delivery.fhir import READ_LIMIT, FhirConfig, FhirDestination
 from broker.delivery.file import Content, FileDestination
 from broker.delivery.hl7 import Hl7Destination, Hl7DestinationConfig, render_for
 from broker.delivery.hl7_check import check_template
 from broker.delivery.hl7_message import Profile
 from broker.delivery.hl7_template_file import DEFAULT_TEMPLATE, TemplateError, load_template
 from broker.delivery.http import Target
+from broker.delivery.login import Login
 from broker.delivery.mpps import MppsDestination, MppsDestinationConfig, StoredRequests
+from broker.delivery.nats import NatsConfig, NatsDestination
 from broker.delivery.signature import SecretError, SecretSource
 from broker.delivery.tls import TlsFiles, client_context
 from broker.delivery.webhook import WebhookConfig, WebhookDestination
+from broker.destination_settings import AmqpDestination as AmqpSettings
 from broker.destination_settings import DestinationSettings
+from broker.destination_settings import FhirDestination as FhirSettings
 from broker.destination_settings import FileDestination as FileSettings
 from broker.destination_settings import Hl7Destination as Hl7Settings
 from broker.destination_settings import MppsDestination as MppsSettings
+from broker.destination_settings import NatsDestination as NatsSettings
 from broker.destination_settings import WebhookDestination as WebhookSettings
 from broker.dicom import scu
-from broker.services import forwarding
+from broker.domain.fhir_codes import Naming
+from broker.domain.fhir_style import FhirStyle, PatientMode
+from broker.services import forwarding, order_exams
 from broker.services.context import Context
 from broker.settings import Settings
 from hl7 import charset
@@ -52,13 +61,24 @@ def problems(settings: Settings, destination: DestinationSettings) -> Iterator[s
             yield from error.problems
     if isinstance(destination, Hl7Settings | FileSettings) and charset.find(destination.charset) is None:
         yield f"charset {destination.charset!r} is no name of HL7 table 0211"
-    if isinstance(destination, WebhookSettings):
-        try:
-            SecretSource(destination.secret_env, destination.secret_file).secrets()
-        except SecretError as error:
-            yield str(error)
+    lacking = extras.missing(destination.kind)
+    if lacking:
+        yield lacking
+    try:
+        _try_secrets(destination)
+    except SecretError as error:
+        yield str(error)
     if isinstance(destination, FileSettings) and not Path(destination.folder).is_dir():
         yield f"folder {destination.folder} does not exist; make it"
+
+
+def _try_secrets(destination: DestinationSettings) -> None:
+    if isinstance(destination, WebhookSettings):
+        SecretSource(destination.secret_env, destination.secret_file).secrets()
+    if isinstance(destination, AmqpSettings | NatsSettings | FhirSettings):
+        _login(destination).text()
+    if isinstance(destination, NatsSettings) and destination.credentials_file and not extras.missing("nats"):
+        nats_link.check_credentials(destination.credentials_file)
 
 
 def _templates(destination: DestinationSettings) -> list[str]:
@@ -71,15 +91,23 @@ def _templates(destination: DestinationSettings) -> list[str]:
 
 def make_destination(settings: Settings, destination: DestinationSettings, context: Context) -> Destination:
     """One receiver of notifications.  Raises TemplateError or OSError for what ``problems`` tells."""
+    made: Destination
     match destination:
         case Hl7Settings():
-            return _hl7(settings, destination, context)
+            made = _hl7(settings, destination, context)
         case MppsSettings():
-            return _mpps(settings, destination, context)
+            made = _mpps(settings, destination, context)
         case WebhookSettings():
-            return _webhook(settings, destination)
+            made = _webhook(settings, destination)
         case FileSettings():
-            return _file(settings, destination)
+            made = _file(settings, destination)
+        case AmqpSettings():
+            made = _amqp(settings, destination)
+        case NatsSettings():
+            made = _nats(settings, destination)
+        case FhirSettings():
+            made = _fhir(settings, destination, context)
+    return made
 
 
 def retry_plan(settings: Settings, destination: DestinationSettings | None = None) -> RetryPlan:
@@ -92,11 +120,28 @@ def retry_plan(settings: Settings, destination: DestinationSettings | None = Non
 
 def make_tls(destination: DestinationSettings) -> ssl.SSLContext | None:
     """The TLS context of a destination, None without TLS.  Raises OSError when a file is no good."""
-    if isinstance(destination, Hl7Settings | MppsSettings) and destination.tls:
-        return client_context(TlsFiles(destination.tls_ca, destination.tls_certificate, destination.tls_key))
-    if isinstance(destination, WebhookSettings) and destination.url.startswith("https:"):
+    encrypting = Hl7Settings | MppsSettings | AmqpSettings | NatsSettings
+    if isinstance(destination, encrypting) and destination.tls:
+        return client_context(_tls_files(destination))
+    if isinstance(destination, WebhookSettings | FhirSettings) and destination.url.startswith("https:"):
         return client_context(TlsFiles(destination.tls_ca))
     return None
+
+
+def _tls_files(destination: Hl7Settings | MppsSettings | AmqpSettings | NatsSettings) -> TlsFiles:
+    return TlsFiles(destination.tls_ca, destination.tls_certificate, destination.tls_key)
+
+
+def _login(destination: AmqpSettings | NatsSettings | FhirSettings) -> Login:
+    if not (destination.secret_env or destination.secret_file):
+        return Login()
+    return Login(destination.user, SecretSource(destination.secret_env, destination.secret_file))
+
+
+def fhir_style(settings: Settings, patient: PatientMode) -> FhirStyle:
+    """How FHIR resources are written here."""
+    naming = Naming(settings.fhir.identifier_base, settings.fhir.systems)
+    return FhirStyle(naming, ZoneInfo(settings.site.timezone), patient)
 
 
 def _hl7(settings: Settings, destination: Hl7Settings, context: Context) -> Destination:
@@ -151,3 +196,38 @@ def _file(settings: Settings, destination: FileSettings) -> Destination:
     )  # fmt: skip
     hl7 = Content(".hl7", lambda notification: render_for(notification, profile))
     return FileDestination(destination.name, folder, hl7)
+
+
+def _amqp(settings: Settings, destination: AmqpSettings) -> Destination:
+    delivery = settings.delivery
+    server = amqp_link.Server(
+        destination.host, destination.port, destination.virtual_host, destination.exchange, destination.exchange_type,
+        destination.mandatory, _login(destination), _tls_files(destination) if destination.tls else None,
+        destination.tls_hostname, delivery.connect_timeout, delivery.answer_timeout,
+        f"worklist-broker {destination.name}",
+    )  # fmt: skip
+    style = EventStyle(settings.site.name, destination.patient_data)
+    binary = destination.mode == "binary"
+    return AmqpDestination(AmqpConfig(destination.name, server, destination.routing_key, binary, style))
+
+
+def _nats(settings: Settings, destination: NatsSettings) -> Destination:
+    delivery = settings.delivery
+    server = nats_link.Server(
+        destination.host, destination.port, destination.stream, _login(destination), destination.credentials_file,
+        make_tls(destination), destination.tls_hostname, delivery.connect_timeout, delivery.answer_timeout,
+        f"worklist-broker {destination.name}",
+    )  # fmt: skip
+    style = EventStyle(settings.site.name, destination.patient_data)
+    return NatsDestination(NatsConfig(destination.name, server, destination.subject, style))
+
+
+def _fhir(settings: Settings, destination: FhirSettings, context: Context) -> Destination:
+    delivery = settings.delivery
+    target = Target(
+        destination.url, destination.allow_private, make_tls(destination), delivery.connect_timeout,
+        delivery.connect_timeout + delivery.answer_timeout, READ_LIMIT,
+    )  # fmt: skip
+    style = fhir_style(settings, PatientMode(destination.patient))
+    config = FhirConfig(destination.name, target, style, _login(destination))
+    return FhirDestination(config, lambda key: order_exams.of_order(context, key))

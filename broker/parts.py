@@ -1,5 +1,6 @@
 """The parts of a running broker, made from the settings: one function each."""
 
+import logging
 import socket
 import ssl
 from dataclasses import dataclass, replace
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from broker.delivery import extras
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
-from broker.destinations import make_destination, retry_plan
+from broker.destinations import fhir_style, make_destination, retry_plan
 from broker.device_file import load_devices
 from broker.dicom.association_log import AssociationLog
 from broker.dicom.association_policy import AssociationPolicy
@@ -20,8 +22,11 @@ from broker.dicom.handlers import BrokerHandlers
 from broker.dicom.mpps import MppsHandler
 from broker.dicom.tls import TlsConfig, server_context
 from broker.dicom.upper_layer import AcceptorConfig, UpperLayerServer
+from broker.dicom.web_desk import WebDesk
 from broker.dicom.worklist import WorklistConfig, WorklistHandler
+from broker.dicom.worklist_search import SearchConfig
 from broker.domain.devices import DeviceProfile
+from broker.domain.fhir_style import PatientMode
 from broker.intake import tls as intake_tls
 from broker.intake.catalogue import Catalogue, load_catalogue
 from broker.intake.desk import Desk, DeskConfig
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
     from broker.web.server import WebServer
 
 #: seconds; an idle time-out of 0 in the settings means none
+_log = logging.getLogger(__name__)
 _NEVER = 10 * 365 * 86400.0
 
 
@@ -150,6 +156,10 @@ def _intake_tls(settings: Settings) -> ssl.SSLContext | None:
 def make_delivery(settings: Settings, context: Context) -> DeliverySender:
     """The senders of all destinations.  Raises TemplateError or OSError."""
     owner = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
+    for wanting in settings.destinations:
+        lacking = extras.missing(wanting.kind)
+        if lacking:  # the rest works without it, and what it should tell waits
+            _log.error("destination %s: kind %s %s", wanting.name, wanting.kind, lacking)
     destinations = [make_destination(settings, d, context) for d in settings.destinations]
     config = SenderConfig(
         owner, retry_plan(settings), retries={d.name: retry_plan(settings, d) for d in settings.destinations},
@@ -225,8 +235,19 @@ def readable_segments(raw: bytes) -> list[str]:
         return [line for line in raw.decode("latin-1").replace("\n", "\r").split("\r") if line]
 
 
-def make_web(settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory) -> "WebServer":
-    """The board."""
+def make_web_desk(settings: Settings, context: Context, log: DeviceLog, directory: DeviceDirectory) -> WebDesk:
+    """What fulfils DICOMweb requests."""
+    worklist = settings.worklist
+    config = SearchConfig(
+        settings.dicomweb.max_results, worklist.limit, worklist.fuzzy_names, worklist.timezone_adjustment
+    )
+    return WebDesk(context, config, directory, log)
+
+
+def make_web(
+    settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory, dicomweb: WebDesk
+) -> "WebServer":
+    """The board, the programming interface and DICOMweb."""
     from broker.web.server import WebServer  # the web framework takes half a second, which commands should not wait
 
     web = settings.web
@@ -234,8 +255,10 @@ def make_web(settings: Settings, context: Context, desk: Desk, directory: Device
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
         version=version("worklist-broker"), worklist_limit=settings.worklist.limit,
+        fhir=fhir_style(settings, PatientMode.CONTAINED),
+        document_limit=settings.dicomweb.max_document_kib * 1024,
     )  # fmt: skip
-    return WebServer(config, context, desk, directory)
+    return WebServer(config, context, desk, directory, dicomweb if settings.dicomweb.enabled else None)
 
 
 def job_config(settings: Settings) -> JobConfig:

@@ -166,12 +166,33 @@ class DeliverySettings(_Section):
     templates_dir: str = ""
 
 
+def _uri(value: str) -> str:
+    if not re.fullmatch(r"(urn:[a-z0-9-]+:?|https?://)\S*", value):
+        raise ValueError("a URI is expected, such as urn:oid:1.2.3 or https://hospital.example/ids/mrn")
+    return value
+
+
+class FhirSettings(_Section):
+    """How FHIR names whoever assigns numbers and codes, pushed or served."""
+
+    identifier_base: Annotated[str, AfterValidator(_uri)] = "urn:worklist-broker"
+    systems: dict[str, Annotated[str, AfterValidator(_uri)]] = Field(default_factory=dict)
+
+
 class WebSettings(_Section):
     """The board."""
 
     host: str = "127.0.0.1"
     port: Port = 8080
     session_hours: float = Field(12, gt=0)
+
+
+class DicomWebSettings(_Section):
+    """DICOMweb for scheduled and performed procedure steps, on the port of the board."""
+
+    enabled: bool = True
+    max_results: int = Field(1000, ge=1, le=100_000)
+    max_document_kib: int = Field(4096, ge=64, le=65536)
 
 
 class JobSettings(_Section):
@@ -255,7 +276,9 @@ class Settings(_Section):
     worklist: WorklistSettings = Field(default_factory=WorklistSettings)
     performed: PerformedSettings = Field(default_factory=PerformedSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    fhir: FhirSettings = Field(default_factory=FhirSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    dicomweb: DicomWebSettings = Field(default_factory=DicomWebSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     senders: list[SenderSettings] = Field(default_factory=list)

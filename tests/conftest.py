@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import databases, postgres, requirements
+from tests.support import databases, nats, postgres, rabbitmq, requirements
 from tests.support.postgres import PostgresServer
 from tests.support.process import BrokerProcess
+from tests.support.rabbitmq import RabbitServer
 
 BOTH_DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 StartBroker = Callable[..., BrokerProcess]
@@ -25,6 +26,22 @@ def postgres_server() -> Iterator[PostgresServer]:
     requirements.need("postgresql")
     with postgres.server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[RabbitServer]:
+    """A RabbitMQ server; skips or fails the test without one."""
+    requirements.need("rabbitmq")
+    with rabbitmq.server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nats_url() -> Iterator[str]:
+    """The URL of a NATS server with JetStream; skips or fails the test without one."""
+    requirements.need("nats")
+    with nats.server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

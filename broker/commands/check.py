@@ -10,7 +10,7 @@ import typer
 
 from broker import parts
 from broker.commands.common import ConfigOption
-from broker.destination_settings import DestinationSettings, Hl7Destination, MppsDestination, WebhookDestination
+from broker.destination_settings import DestinationSettings
 from broker.destinations import problems
 from broker.dicom.tls import TlsError, server_context
 from broker.domain.errors import Unavailable
@@ -193,9 +193,10 @@ def _reach(destination: DestinationSettings) -> Finding:
 
 
 def _address(destination: DestinationSettings) -> tuple[str, int] | None:
-    if isinstance(destination, Hl7Destination | MppsDestination):
-        return destination.host, destination.port
-    if isinstance(destination, WebhookDestination):
-        parts = urlsplit(destination.url)
-        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    match destination:
+        case object(host=str(host), port=int(port)):
+            return host, port
+        case object(url=str(url)):
+            parts = urlsplit(url)
+            return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     return None

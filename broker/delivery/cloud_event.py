@@ -1,4 +1,4 @@
-"""A notification as a CloudEvents 1.0 JSON document, for webhooks and files.
+"""A notification as a CloudEvents 1.0 JSON document, for webhooks, files and message brokers.
 
 Owns the document that docs/notifications.md describes.  Names no person unless told to: identifiers of the order,
 its steps and states, so that the receiver can ask for more where it is allowed to.
@@ -46,7 +46,12 @@ def document(notification: Notification, style: EventStyle) -> dict[str, object]
 
 def encode(notification: Notification, style: EventStyle) -> bytes:
     """The document as UTF-8 JSON."""
-    return json.dumps(document(notification, style), ensure_ascii=False, separators=(",", ":")).encode()
+    return to_json(document(notification, style))
+
+
+def to_json(value: object) -> bytes:
+    """UTF-8 JSON without spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _minimal(payload: Mapping[str, Any]) -> dict[str, object]:

@@ -36,10 +36,11 @@ def sample(kind: FactKind = FactKind.ORDER_STARTED, destination: str = "preview"
     described: dict[str, Value] = {
         "RequestedProcedureDescription": "CT head",
         "RequestedProcedureCodeSequence": [_CODE],
+        "RequestedProcedurePriority": "ROUTINE",
     }
     order = Order(
         Identifier("P100", "HIS"), Identifier("F100", "RIS"), Identifier("A100"),
-        {"RequestingPhysician": "WELBY^MARCUS^^DR", "RequestedProcedurePriority": "ROUTINE"},
+        {"RequestingPhysician": "WELBY^MARCUS^^DR"},
         (Procedure("RP100", "1.2.826.0.1.3680043.9.1", described, steps),), sender="ris",
     )  # fmt: skip
     patient = Patient(

@@ -1,4 +1,4 @@
-"""One HTTP request to an address that is checked: the little of HTTP that webhooks need, on the standard library.
+"""One HTTP request to an address that is checked: what webhooks and FHIR need of HTTP, on the standard library.
 
 Connects only to addresses that are allowed (and to the very address that was checked, so that a name cannot change its
 mind), verifies TLS, follows no redirect, uses no proxy, and keeps to one deadline for everything.
@@ -9,14 +9,13 @@ import http.client
 import ipaddress
 import socket
 import ssl
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-#: more of an answer than this is not read
-_READ_LIMIT = 2048
+from broker.delivery.network import Limit, words
+
 #: translators to IPv4 (RFC 6052, RFC 8215)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
@@ -46,6 +45,8 @@ class Target:
     connect_timeout: float = 10.0
     #: seconds for the whole request, from the connection to the answer's head
     deadline: float = 15.0
+    #: bytes of an answer's body; more is not read
+    read_limit: int = 2048
 
 
 class CutShort(http.client.HTTPException):
@@ -90,22 +91,13 @@ class Poster:
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """POST and read the answer.  Raises RequestFailed."""
-        late = threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            self.interrupt()
-
-        timer = threading.Timer(self._target.deadline, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            return self._exchange(body, headers)
-        except (OSError, http.client.HTTPException) as error:
-            raise RequestFailed("time-out" if late.is_set() else _plain(error)) from None
-        finally:
-            timer.cancel()
-            self._close()
+        with Limit(self._target.deadline, self.interrupt) as limit:
+            try:
+                return self._exchange(body, headers)
+            except (OSError, http.client.HTTPException) as error:
+                raise RequestFailed("time-out" if limit.passed else _plain(error)) from None
+            finally:
+                self._close()
 
     def interrupt(self) -> None:
         """From another thread: end a running ``post`` as if the receiver had closed the connection."""
@@ -127,7 +119,7 @@ class Poster:
             connection.request("POST", path, body, {"Host": parts.netloc, "Connection": "close", **headers})
             answer = connection.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, answer.reason, found, answer.read(_READ_LIMIT))
+            return Reply(answer.status, answer.reason, found, answer.read(self._target.read_limit))
         finally:
             connection.close()
 
@@ -179,12 +171,4 @@ def _is_public(text: str) -> bool:
 
 
 def _plain(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "time-out"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the receiver's certificate is not accepted: {error.verify_message}"
-    if isinstance(error, CutShort):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__
+    return str(error) if isinstance(error, CutShort) else words(error)

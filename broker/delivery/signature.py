@@ -1,6 +1,7 @@
 """The signature of webhooks by the Standard Webhooks scheme, version 1 (HMAC-SHA256 over ``id.timestamp.body``).
 
-Owns where secrets come from and how they are spelt.  A secret never appears in a text, log or exception.
+Owns where secrets come from (also those of other kinds of destinations) and how they are spelt.  A secret never
+appears in a text, log or exception.
 """
 
 import base64
@@ -22,21 +23,25 @@ class SecretError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """An environment variable, or a file, with one or more secrets (``whsec_`` and base64), separated by white space.
+    """An environment variable, or a file, with a password or token, or with keys for signing.
 
-    While a secret rotates both are listed, the newer first: every message then carries a signature by each.  A file is
-    read anew for each message, so that a rotation needs no restart.
+    Keys are ``whsec_`` and base64, separated by white space.  While a key rotates both are listed, the newer first:
+    every message then carries a signature by each.  A file is read anew each time, so that a change needs no restart.
     """
 
     variable: str = ""
     file: str = ""
 
     def secrets(self) -> list[bytes]:
-        """The keys.  Raises SecretError."""
-        words = self._text().split()
-        if not words:
+        """The keys for signing.  Raises SecretError."""
+        return [self._key(word) for word in self.text().split()]
+
+    def text(self) -> str:
+        """The password or token, without white space around it.  Raises SecretError."""
+        text = self._text().strip()
+        if not text:
             raise SecretError(f"{self._place()} holds no secret")
-        return [self._key(word) for word in words]
+        return text
 
     def _place(self) -> str:
         return f"the environment variable {self.variable}" if self.variable else self.file
@@ -45,7 +50,7 @@ class SecretSource:
         if self.variable:
             return os.environ.get(self.variable, "")
         try:
-            return Path(self.file).read_text(encoding="ascii")
+            return Path(self.file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SecretError(f"{self.file} cannot be read ({type(error).__name__})") from None
 

@@ -34,7 +34,10 @@ _SHORT_FORM = frozenset(
 )  # fmt: skip
 #: groups of commands, of files and of delimiters
 _FOREIGN = frozenset({0x0000, 0x0002, 0xFFFE})
-_DEEPEST = 32
+#: every value representation (PS3.5 section 6.2)
+VALUE_REPRESENTATIONS = _LONG_FORM | _SHORT_FORM
+#: levels of sequences within sequences that are read
+DEEPEST = 32
 _INFLATED_LIMIT = 64 * 1024 * 1024
 
 
@@ -125,7 +128,7 @@ class _Reader:
         self, at: int, end: int, decoder: TextDecoder, *, explicit: bool, depth: int, closed: bool = True
     ) -> tuple[dict[str, Element], int]:
         """The elements from ``at`` to ``end``, or to an item delimiter when not ``closed``; and where they end."""
-        if depth > _DEEPEST:
+        if depth > DEEPEST:
             raise DatasetError("sequences are nested too deeply")
         found: dict[str, Element] = {}
         while at < end:

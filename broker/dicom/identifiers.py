@@ -78,12 +78,17 @@ def _read(data: bytes, transfer_syntax_uid: str) -> Identifier:
         decoded = datasets.decode(data, transfer_syntax_uid)
     except datasets.DatasetError as error:
         raise IdentifierError(FindStatus.IDENTIFIER_UNREADABLE, str(error)) from error
-    sorter = _Sorter(faulty_text=decoded.faulty_text)
-    keys, shape = sorter.level(decoded.dataset, ROOT_BY_TAG)
+    return of_dataset(decoded.dataset, faulty_text=decoded.faulty_text)
+
+
+def of_dataset(dataset: Dataset, *, faulty_text: bool = False) -> Identifier:
+    """Understand an identifier that is decoded already.  Raises IdentifierError when it is not one of the worklist."""
+    sorter = _Sorter(faulty_text=faulty_text)
+    keys, shape = sorter.level(dataset, ROOT_BY_TAG)
     if not shape:
         raise IdentifierError(FindStatus.IDENTIFIER_DOES_NOT_MATCH, "no key of the Modality Worklist in the identifier")
-    charset = "\\".join(_charset_values(decoded.dataset))
-    timezone = next(iter(texts(decoded.dataset, TIMEZONE_OFFSET)), "")
+    charset = "\\".join(_charset_values(dataset))
+    timezone = next(iter(texts(dataset, TIMEZONE_OFFSET)), "")
     return Identifier(keys, shape, tuple(sorter.unsupported), charset, timezone)
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from broker.dicom import identifiers
-from broker.dicom.charset import charset as known_charset
 from broker.dicom.charset import choices
 from broker.dicom.encoded_items import EncodedItems, Key
 from broker.dicom.encoding import Encoder, encoder
@@ -18,6 +17,7 @@ from broker.dicom.identifiers import Identifier, IdentifierError
 from broker.dicom.messages import ReadyResponses, Request, Response
 from broker.dicom.ready_answers import Answer, Question, ReadyAnswers
 from broker.dicom.statuses import FindStatus
+from broker.dicom.worklist_oddities import note_cut, note_keys, note_withheld
 from broker.domain.devices import DeviceProfile, Devices
 from broker.domain.errors import Refusal, Unavailable
 from broker.domain.fitting import ItemUnfitError
@@ -27,7 +27,7 @@ from broker.domain.states import StepStatus
 from broker.domain.zones import offset_of
 from broker.services import worklist
 from broker.services.context import Context
-from broker.services.devices import DeviceLog, QueryRecord, WarningKind
+from broker.services.devices import DeviceLog, QueryRecord
 from broker.services.worklist import WorklistEntry
 
 MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
@@ -110,7 +110,7 @@ class WorklistHandler:
             version = self._context.database.data_version
             asked = self._asked(request)
             course.identifier = asked.identifier
-            self._note(asked.identifier, request.association.calling_ae_title)
+            note_keys(self._log, request.association.calling_ae_title, asked.identifier)
             given = []
             for response in self._items(asked, request.association.calling_ae_title, course):
                 given.append(response)
@@ -161,21 +161,13 @@ class WorklistHandler:
             treatment = replace(treatment, zone=(self._context.site.zone, offset))
         return encoder(identifier.shape, request.transfer_syntax_uid, charsets, treatment)
 
-    def _note(self, identifier: Identifier, ae_title: str) -> None:
-        """What is odd about a request is kept for the device page."""
-        if identifier.unsupported:
-            tags = ", ".join(f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in identifier.unsupported[:10])
-            self._log.warned(ae_title, WarningKind.KEYS, f"it asks for what the worklist does not have: {tags}")
-        if identifier.charset and not known_charset(identifier.charset):
-            self._log.warned(ae_title, WarningKind.CHARSET, "it names a character set that is not known")
-
     def _items(self, asked: _Asked, ae_title: str, course: _Course) -> Iterator[Response]:
         query, writer, status = asked.question.query, asked.question.encoder, asked.question.status
         one_more = replace(query, limit=query.limit + 1) if query.limit else query
         for read, entry in enumerate(worklist.find(self._context, one_more)):
             if query.limit and read == query.limit:
                 _log.warning("the list of %s was cut at %d items", ae_title, query.limit)
-                self._log.warned(ae_title, WarningKind.CUT, f"its list was cut at {query.limit} items")
+                note_cut(self._log, ae_title, query.limit)
                 break
             encoded = self._encode(entry, writer, ae_title)
             if encoded is not None:
@@ -189,7 +181,7 @@ class WorklistHandler:
             return self._encoded.get(key, lambda: writer.encode(entry.document))
         except ItemUnfitError as error:
             _log.error("step %d cannot be sent: %s", entry.step_key, error)
-            self._log.warned(ae_title, WarningKind.WITHHELD, f"step {entry.step_key} was withheld: {error}")
+            note_withheld(self._log, ae_title, entry.step_key, error)
             return None
 
     def _record(self, request: Request, course: _Course, seconds: float) -> None:

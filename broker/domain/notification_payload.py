@@ -86,8 +86,14 @@ def _order(order: Order) -> Payload:
         "filler": _identifier(order.filler),
         "accession": _identifier(order.accession),
         "requesting_physician": text(order.attributes, "RequestingPhysician"),
-        "priority": text(order.attributes, "RequestedProcedurePriority"),
+        "priority": _priority(order),
     }
+
+
+def _priority(order: Order) -> str:
+    """A requested procedure's attribute (PS3.4 Table K.6-1); an order message states it once for all it holds."""
+    found = (text(procedure.attributes, "RequestedProcedurePriority") for procedure in order.procedures)
+    return next(filter(None, found), "")
 
 
 def _procedure(procedure: Procedure) -> Payload:

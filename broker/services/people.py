@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from broker.domain.errors import Reason, Refusal
 from broker.services.context import Context
+from broker.store import api_tokens
 from broker.store import people as store
 from broker.store.database import Connection
 
@@ -42,12 +43,19 @@ class LinkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who is looking, with the token that every change of theirs must carry (CSRF)."""
+    """Who is looking: a person with a session, or a program with a token.
+
+    Every change asked for in a session must carry ``csrf_token``, which is empty for a program.
+    """
 
     user_name: str
     role: Role
     csrf_token: str
-    expires_at: datetime
+    #: None when it has no end
+    expires_at: datetime | None
+    by_token: bool = False
+    #: the device that a program acts as; empty: none
+    ae_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ def create_link(
 ) -> str:
     """A token that signs ``user_name`` in once, within ``lifetime``; the user is added when unknown.
 
-    Raises Refusal for an empty or too long name, an unknown role, or a user who was locked out.
+    Raises Refusal for an empty or too long name, the name of a token, an unknown role, or a user who was locked out.
     """
     name = user_name.strip()
     if not name or len(name) > _NAME_LIMIT:
@@ -75,6 +83,9 @@ def create_link(
     now = context.clock()
 
     def work(connection: Connection) -> None:
+        token_of_name = api_tokens.by_name(connection, name)
+        if token_of_name is not None and token_of_name.in_force(now):
+            raise Refusal(Reason.DUPLICATE_KEY, "a token has this name; choose another", where="user name")
         user = store.put_user(connection, name, Role(role).value, now)
         if not user.active:
             raise Refusal(Reason.WRONG_STATE, "this user is locked; unlock the user first", where="user name")

@@ -36,6 +36,8 @@ class PerformedMessage:
     received: bytes = b""
     #: what the edge had to let pass while decoding
     tolerated: tuple[Toleration, ...] = ()
+    #: name of the token that let it in, where it came over the web; for the history
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ def _create(
         kinds.append(_FACTS[decision.status])
     actor = Actor(Source.DEVICE, message.calling_ae_title)
     begun = effects.Begun(tuple(links), unresolved)
-    effects.follow(connection, context, actor, exam, effects.Happened(tuple(kinds), result.tolerated, begun), at)
+    happened = effects.Happened(tuple(kinds), result.tolerated, begun, message.token)
+    effects.follow(connection, context, actor, exam, happened, at)
     tolerations.count(connection, message.calling_ae_title, result.tolerated, at)
     forwarding.enqueue_performed(connection, context, FactKind.PERFORMED_STARTED, message_key, at)
     return result
@@ -157,7 +160,8 @@ def _set(connection: Connection, context: Context, message: PerformedMessage) ->
         corrections.withdraw(connection, present.key, message.calling_ae_title, at)
         store.set_corrected(connection, present.key, None, "")
         kinds += (FactKind.CORRECTION_WITHDRAWN,)
-    effects.follow(connection, context, actor, exam, effects.Happened(kinds, result.tolerated), at)
+    happened = effects.Happened(kinds, result.tolerated, token=message.token)
+    effects.follow(connection, context, actor, exam, happened, at)
     tolerations.count(connection, message.calling_ae_title, result.tolerated, at)
     forwarding.enqueue_performed(connection, context, _FACTS[decision.status], message_key, at)
     return result

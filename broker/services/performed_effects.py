@@ -91,6 +91,8 @@ class Happened:
     kinds: tuple[FactKind, ...]
     tolerated: tuple[Toleration, ...] = ()
     begun: Begun | None = None
+    #: name of the token that let the request in; empty when it came over DIMSE
+    token: str = ""
 
 
 @dataclass(slots=True)
@@ -287,6 +289,8 @@ def _own_facts(context: Context, exam: Exam, happened: Happened) -> list[Fact]:
     data: dict[str, object] = {**_named(exam), **_reason(context, exam)}
     if happened.tolerated:
         data["tolerated"] = [{"quirk": t.quirk.value, "where": t.path} for t in happened.tolerated]
+    if happened.token:
+        data["token"] = happened.token
     begun = happened.begun
     if begun is None:
         return [Fact(kind, data) for kind in happened.kinds]

@@ -7,9 +7,10 @@ from datetime import date
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
-from broker.services import board, people, timeline
+from broker.services import board, timeline
 from broker.services.board import BoardQuery, BoardStep
-from broker.web.auth import COOKIE, Visitor
+from broker.web.auth import Visitor, identify
+from broker.web.errors import SignInNeeded
 from broker.web.parts import Shared
 from broker.web.rendering import page
 
@@ -49,10 +50,13 @@ def order(_who: Visitor, parts: Shared, request_key: int) -> JSONResponse:
 @router.get("/v1/events", summary="Changes as they happen (text/event-stream)", response_class=StreamingResponse)
 async def events(request: Request, _who: Visitor, parts: Shared) -> StreamingResponse:
     """``hello``, then ``change`` with the keys of the orders (null: too many to name), and ``beat`` now and then."""
-    cookie = request.cookies.get(COOKIE, "")
 
     def still_welcome() -> bool:
-        return people.signed_in(parts.context, cookie) is not None
+        try:
+            identify(request)
+        except SignInNeeded:
+            return False
+        return True
 
     stream: AsyncIterator[str] = parts.broadcaster.stream(parts.config.beat_seconds, still_welcome)
     headers = {**_NO_STORE, "X-Accel-Buffering": "no"}

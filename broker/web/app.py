@@ -9,8 +9,22 @@ from starlette.staticfiles import StaticFiles
 
 from broker.services.context import Context
 from broker.services.device_registry import DeviceDirectory
+from broker.services.dicomweb import DicomWebDesk
 from broker.services.examination import MessageDesk
-from broker.web import api, auth, device_api, device_pages, errors, exam_pages, health, messages, pages, workbench
+from broker.web import (
+    api,
+    auth,
+    device_api,
+    device_pages,
+    dicomweb_routes,
+    errors,
+    exam_pages,
+    fhir,
+    health,
+    messages,
+    pages,
+    workbench,
+)
 from broker.web.config import WebConfig
 from broker.web.guard import Guard
 from broker.web.live import Broadcaster
@@ -19,16 +33,18 @@ from broker.web.rendering import FOLDER, environment
 
 
 def create_app(
-    config: WebConfig, context: Context, desk: MessageDesk | None = None, devices: DeviceDirectory | None = None
-) -> FastAPI:
+    config: WebConfig, context: Context, desk: MessageDesk | None = None, devices: DeviceDirectory | None = None,
+    dicomweb: DicomWebDesk | None = None,
+) -> FastAPI:  # fmt: skip
     """The application; its broadcaster runs between start-up and shutdown of the ASGI server.
 
     Without a ``desk`` the pages for looking at messages say that this process has no intake.  ``devices`` is the
-    registry that the DICOM side decides by; without one, that of the database alone.
+    registry that the DICOM side decides by; without one, that of the database alone.  Without ``dicomweb`` there is no
+    DICOMweb.
     """
     templates = environment(config, context)
     broadcaster = Broadcaster(context, config.poll_seconds)
-    parts = Parts(config, context, templates, broadcaster, devices or DeviceDirectory(context), desk)
+    parts = Parts(config, context, templates, broadcaster, devices or DeviceDirectory(context), desk, dicomweb)
     failure = errors.failure(templates)
 
     @asynccontextmanager
@@ -46,7 +62,10 @@ def create_app(
     )  # fmt: skip
     app.state.parts = parts
     errors.install(app, failure)
-    for room in (pages, exam_pages, device_pages, messages, workbench, auth, api, device_api, health):
+    for room in (
+        pages, exam_pages, device_pages, messages, workbench, auth, api, device_api, dicomweb_routes, fhir,
+        health,
+    ):  # fmt: skip
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     return app

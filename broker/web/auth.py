@@ -1,38 +1,75 @@
-"""Signing in by a one-time link, signing out, and the two questions pages ask: who is this, and was this meant?"""
+"""Signing in by a one-time link, signing out, and the two questions routes ask: who is this, and was this meant?
+
+Pages are for people with a session.  The programming interfaces also let programs in that send a token
+(``Authorization: Bearer``); a browser never sends one by itself, so nothing else has to prove that a change was meant.
+"""
 
 import hmac
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Header, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Form, Header, HTTPException, Request, Response, Security
 from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.security import APIKeyCookie, HTTPBearer
 
-from broker.services import people
+from broker.services import api_tokens, people
+from broker.services.api_tokens import TokenRefused
 from broker.services.people import LinkState, Role, SignedIn
-from broker.web.errors import SignInNeeded
+from broker.web.errors import SignInNeeded, is_for_programs
 from broker.web.parts import Parts, Shared, parts_of
 from broker.web.rendering import page
 
 COOKIE = "broker_session"
 router = APIRouter(include_in_schema=False)
+#: what the machine-readable description says about getting in
+_TOKEN = HTTPBearer(auto_error=False, description="A token made with `broker users token NAME --role ROLE`.")
+_SESSION = APIKeyCookie(
+    name=COOKIE,
+    auto_error=False,
+    description="A person's session; changes also need the session's token in the header X-CSRF-Token.",
+)
 
 
-def visitor(request: Request) -> SignedIn:
-    """Who asks.  Raises SignInNeeded without a running session."""
-    found = people.signed_in(parts_of(request).context, request.cookies.get(COOKIE, ""))
+def identify(request: Request) -> SignedIn:
+    """Who asks: on the programming interfaces the token that was sent decides, without one the session.
+
+    Raises SignInNeeded when neither opens the door.
+    """
+    context = parts_of(request).context
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and is_for_programs(request.scope):
+        try:
+            return api_tokens.signed_in(context, token.strip())
+        except TokenRefused as refused:
+            raise SignInNeeded(refused.why) from None
+    found = people.signed_in(context, request.cookies.get(COOKIE, ""))
     if found is None:
         raise SignInNeeded
     return found
 
 
+def visitor(
+    request: Request,
+    _bearer: Annotated[object, Security(_TOKEN)] = None,
+    _cookie: Annotated[object, Security(_SESSION)] = None,
+) -> SignedIn:
+    """Who asks, as ``identify`` says."""
+    return identify(request)
+
+
 Visitor = Annotated[SignedIn, Depends(visitor)]
+
+
+def check_meant(who: SignedIn, csrf_token: str) -> None:
+    """403 for a change in a session that does not carry the session's token."""
+    if not who.by_token and not hmac.compare_digest(csrf_token.encode(), who.csrf_token.encode()):
+        raise HTTPException(403)
 
 
 def author(
     who: Visitor, csrf_token: Annotated[str, Form()] = "", x_csrf_token: Annotated[str, Header()] = ""
 ) -> SignedIn:
     """Who asks for a change, proved by the session's token in the form or in the header.  403 without it."""
-    if not hmac.compare_digest((csrf_token or x_csrf_token).encode(), who.csrf_token.encode()):
-        raise HTTPException(403)
+    check_meant(who, csrf_token or x_csrf_token)
     return who
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from broker.domain.fhir_style import FhirStyle, PatientMode
 from broker.services.board import Patience
 
 #: a message as people read it: its segments, one text each
@@ -39,8 +40,12 @@ class WebConfig:
     #: seconds between signs of life to a browser
     beat_seconds: float = 5.0
     version: str = ""
+    #: largest document of a DICOMweb request, in bytes
+    document_limit: int = 4 * 1024 * 1024
     #: the site's limit of items per worklist query, for explanations; 0 none
     worklist_limit: int = 0
+    #: how FHIR resources are written; who asks is signed in and may know whom an order is about
+    fhir: FhirStyle = field(default_factory=lambda: FhirStyle(patient=PatientMode.CONTAINED))
 
     @property
     def tls(self) -> bool:

@@ -20,7 +20,7 @@ from broker.web.config import WebConfig
 _access = logging.getLogger("broker.web.access")
 _log = logging.getLogger("broker.web")
 
-#: forms and searches are small; more is refused unread
+#: forms and searches are small; more is refused unread.  Documents of DICOMweb have a limit of their own
 BODY_LIMIT = 64 * 1024
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -59,6 +59,7 @@ class Guard:
     def __init__(self, app: ASGIApp, config: WebConfig, failure: Failure) -> None:
         self._app = app
         self._tls = config.tls
+        self._document_limit = config.document_limit
         self._hosts = config.allowed_hosts or (LOOPBACK_NAMES if config.host in _LOOPBACK else ())
         self._failure = failure
 
@@ -118,11 +119,18 @@ class Guard:
                 "Changes are accepted only from the broker's own pages.",
                 "Open the broker's page and repeat the step there.",
             )  # fmt: skip
-        length = headers.get("content-length", "")
-        if not length.isdigit() or int(length) > BODY_LIMIT:
+        if "transfer-encoding" in headers:
+            return self._refuse(
+                scope, 411, "The request does not say how long it is",
+                "Bodies are read with a stated length only.",
+                "Send the header Content-Length instead of chunks.",
+            )  # fmt: skip
+        length = headers.get("content-length", "0")  # neither header: no body (RFC 9112 section 6.3)
+        limit = self._document_limit if str(scope["path"]).startswith("/dicomweb/") else BODY_LIMIT
+        if not length.isdigit() or int(length) > limit:
             return self._refuse(
                 scope, 413, "The request is too large",
-                f"At most {BODY_LIMIT // 1024} KiB are read, with a stated length.",
+                f"At most {limit // 1024} KiB are read here.",
                 "Send less.",
             )  # fmt: skip
         return None

@@ -1,4 +1,4 @@
-"""What the pages share: configuration, use-case context, templates, the broadcaster."""
+"""What the pages and interfaces share: configuration, use-case context, templates, the broadcaster."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -8,6 +8,7 @@ from jinja2 import Environment
 
 from broker.services.context import Context
 from broker.services.device_registry import DeviceDirectory
+from broker.services.dicomweb import DicomWebDesk
 from broker.services.examination import MessageDesk
 from broker.web.config import WebConfig
 from broker.web.live import Broadcaster
@@ -25,6 +26,8 @@ class Parts:
     devices: DeviceDirectory
     #: looks at messages; None where this process has no intake
     desk: MessageDesk | None = None
+    #: fulfils DICOMweb requests; None where this process has no DICOM
+    dicomweb: DicomWebDesk | None = None
     rendered: Rendered = field(default_factory=Rendered)
 
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from broker.services.context import Context
 from broker.services.device_registry import DeviceDirectory
+from broker.services.dicomweb import DicomWebDesk
 from broker.services.examination import MessageDesk
 from broker.web.app import create_app
 from broker.web.config import WebConfig
@@ -33,9 +34,9 @@ class WebServer:
 
     def __init__(
         self, config: WebConfig, context: Context, desk: MessageDesk | None = None,
-        devices: DeviceDirectory | None = None,
+        devices: DeviceDirectory | None = None, dicomweb: DicomWebDesk | None = None,
     ) -> None:  # fmt: skip
-        self.app: FastAPI = create_app(config, context, desk, devices)
+        self.app: FastAPI = create_app(config, context, desk, devices, dicomweb)
         self._config = config
         self._server: _Embedded | None = None
         self._task: asyncio.Task[None] | None = None

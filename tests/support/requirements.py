@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.support import postgres
+from tests.support import nats, postgres, rabbitmq
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE_FOLDER = ROOT / "tests" / "interop" / "node"
@@ -56,7 +56,16 @@ PARTS = {
         postgres.available,
         f"a PostgreSQL server: apt install postgresql, or name a running one in {postgres.URL_VARIABLE}",
     ),
-    "dcmtk": Part(_all_commands("findscu", "echoscu", "dump2dcm", "dcmdump"), "DCMTK: apt install dcmtk"),
+    "rabbitmq": Part(
+        rabbitmq.available,
+        f"a RabbitMQ server: apt install rabbitmq-server, or name a running one in {rabbitmq.URL_VARIABLE}",
+    ),
+    "nats": Part(
+        nats.available,
+        f"a NATS server with JetStream: apt install nats-server, or name a running one in {nats.URL_VARIABLE}",
+    ),
+    "curl": Part(_all_commands("curl"), "curl: apt install curl"),
+    "dcmtk": Part(_all_commands("findscu", "echoscu", "dump2dcm", "dcmdump", "dcm2xml"), "DCMTK: apt install dcmtk"),
     "node": Part(
         lambda: bool(shutil.which("node")) and (NODE_FOLDER / "node_modules" / "dcmjs-dimse").is_dir(),
         "Node.js with dcmjs-dimse: apt install nodejs npm, then (cd tests/interop/node && npm ci)",

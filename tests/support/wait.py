@@ -9,7 +9,7 @@ T = TypeVar("T")
 Condition = Callable[[], T]
 
 
-def until(condition: Condition[T], timeout: float = 5.0, message: str = "", interval: float = 0.01) -> T:
+def until(condition: Condition[T], timeout: float = 30.0, message: str = "", interval: float = 0.01) -> T:
     """The first true value of `condition`, asked every `interval` seconds; fails the test after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
@@ -19,7 +19,7 @@ def until(condition: Condition[T], timeout: float = 5.0, message: str = "", inte
     return value
 
 
-async def until_async(condition: Condition[T], timeout: float = 5.0, message: str = "", interval: float = 0.01) -> T:
+async def until_async(condition: Condition[T], timeout: float = 30.0, message: str = "", interval: float = 0.01) -> T:
     """As `until`, leaving the event loop free to run between the questions."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):

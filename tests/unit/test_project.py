@@ -15,6 +15,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from setuptools import find_packages
 
+from broker.delivery.extras import NEEDED, missing
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SOURCES = sorted(path for room in ("hl7", "broker") for path in (ROOT / room).rglob("*.py"))
@@ -35,7 +37,11 @@ def _pins() -> dict[str, Version]:
 
 
 def _direct() -> list[Requirement]:
-    return [Requirement(text) for text in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]]
+    extras = [text for texts in PROJECT["project"]["optional-dependencies"].values() for text in texts]
+    return [
+        Requirement(text)
+        for text in PROJECT["project"]["dependencies"] + extras + PROJECT["dependency-groups"]["dev"]
+    ]
 
 
 def _brought_in(name: str, extras: set[str], python: str) -> Iterator[Requirement]:
@@ -65,6 +71,12 @@ def test_lock_covers_all_that_the_project_needs(python: str) -> None:
             seen.add(key)
             waiting.extend(_brought_in(requirement.name, requirement.extras, python))
     assert set(pins) == {key.partition("[")[0] for key in seen}, "requirements.lock pins what nothing needs"
+
+
+def test_extras_are_the_kinds_that_need_them() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert {kind: len(modules) for kind, modules in NEEDED.items()} == {kind: len(p) for kind, p in extras.items()}
+    assert [missing(kind) for kind in NEEDED] == [None] * len(NEEDED)
 
 
 def test_every_direct_dependency_is_explained() -> None:

@@ -71,6 +71,9 @@ DESTINATION: dict[str, dict[str, object]] = {
     "mpps": {"host": "h", "port": 104, "ae_title": "A"},
     "webhook": {"url": "https://h/x", "secret_env": "S"},
     "file": {"folder": "out"},
+    "amqp": {"host": "h", "user": "u", "secret_env": "S"},
+    "nats": {"host": "h"},
+    "fhir": {"url": "https://h/fhir"},
 }
 
 
@@ -97,6 +100,18 @@ def test_the_smallest_destination_of_each_kind(kind: str) -> None:
         ("webhook", {"secret_env": ""}, "destinations[1]", "always signed"),
         ("webhook", {"secret_file": "f"}, "destinations[1]", "one of secret_env and secret_file"),
         ("file", {"content": "orm-o01", "events": ["patient_merged"]}, "destinations[1]", "patient_merged"),
+        ("amqp", {"exchange_type": "tropic", "exchange": "x"}, "destinations[1].exchange_type", "'topic'"),
+        ("amqp", {"exchange_type": "topic"}, "destinations[1]", "name it with exchange"),
+        ("amqp", {"secret_env": ""}, "destinations[1]", "user needs a password"),
+        ("amqp", {"user": "", "secret_env": ""}, "destinations[1]", "tls_certificate to log in with"),
+        ("amqp", {"password": "geheim"}, "destinations[1].password", "there is no such setting"),
+        ("amqp", {"routing_key": "a.{colour}"}, "destinations[1].routing_key", "there is no place {colour}"),
+        ("nats", {"subject": "worklist.>"}, "destinations[1].subject", "words of letters"),
+        ("nats", {"secret_env": "S", "secret_file": "f"}, "destinations[1]", "exclude each other"),
+        ("nats", {"secret_env": "S", "credentials_file": "f"}, "destinations[1]", "credentials_file holds all"),
+        ("fhir", {"url": "http://h/fhir"}, "destinations[1]", "allow_private"),
+        ("fhir", {"patient": "name"}, "destinations[1].patient", "'reference'"),
+        ("fhir", {"events": ["patient_merged"]}, "destinations[1].events[1]", "one of"),
     ],
 )
 def test_what_is_wrong_with_a_destination_is_told(kind: str, wrong: dict[str, object], key: str, words: str) -> None:

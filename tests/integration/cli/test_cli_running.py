@@ -130,6 +130,21 @@ def test_a_link_lets_a_person_in_once_until_locked(command: Command, served: Bro
     assert re.search(r"^eva +scheduler +yes$", command("users", "list"), re.M)
 
 
+def test_a_token_lets_a_program_in_until_revoked(command: Command, served: BrokerProcess) -> None:
+    worklist = f"http://127.0.0.1:{served.ports['web']}/api/v1/worklist"
+    token = command("users", "token", "report-1", "--role", "viewer", "--days", 3, "--ae-title", "CT1").strip()
+    assert re.fullmatch(r"wlb_[\w-]{43}", token)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(worklist, headers=headers).status_code == 200
+    assert re.search(r"^report-1 +viewer +CT1 +in force +20\d\d-.* +20\d\d-", command("users", "tokens"), re.M)
+    assert "a token has this name" in command("users", "token", "report-1", "--role", "viewer", code=1)
+    command("users", "revoke", "report-1")
+    answer = httpx.get(worklist, headers=headers)
+    assert (answer.status_code, answer.headers["www-authenticate"].partition(" ")[0]) == (401, "Bearer")
+    assert re.search(r"^report-1 +viewer +CT1 +revoked ", command("users", "tokens"), re.M)
+    assert "no token 'report-1' to revoke" in command("users", "revoke", "report-1", code=1)
+
+
 @pytest.mark.parametrize("verb", ["lock", "unlock"])
 def test_a_user_that_is_not_there(command: Command, served: BrokerProcess, verb: str) -> None:
     assert "there is no user 'nobody'" in command("users", verb, "nobody", code=1)

@@ -36,7 +36,7 @@ COMMANDS = [
     "performed export", "destinations list", "destinations pause", "destinations drain", "destinations resume",
     "mpps start", "mpps complete", "mpps discontinue",
     "mpps show", "notifications list", "notifications retry", "notifications park", "notifications skip", "users link",
-    "users list", "emulate ris", "emulate modality",
+    "users list", "users token", "users tokens", "users revoke", "emulate ris", "emulate modality",
 ]  # fmt: skip
 
 
@@ -63,6 +63,7 @@ WRONG = [
     "messages list --limit 0", "worklist query --to host:0", "worklist list --bogus", "mpps start", "mpps complete",
     "mpps discontinue", "mpps discontinue 1.2.3 --reason 42", "mpps show", "notifications retry",
     "notifications list --state nonsense", "users link", "users link eva --role nonsense",
+    "users token ct1", "users token ct1 --role viewer --days 0", "users token ct1 --role king",
     "emulate ris --misbehave nonsense", "emulate modality --misbehave nonsense",
 ]  # fmt: skip
 
