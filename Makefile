@@ -9,7 +9,7 @@ WORKERS ?= 2
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check docs bench bench-worklist clean
+.PHONY: help run demo test check docs bench bench-page bench-costs bench-worklist clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ docs: $(READY) ## fill the generated parts of the documentation
 
 bench: $(READY) ## run the benchmarks, one at a time
 	$(BIN)/python -m pytest tests/benchmarks --timeout=0 -s $(ARGS)
+
+bench-page: $(READY) ## what `make bench` measured last into docs/performance.md
+	$(BIN)/python -m tests.benchmarks.page
+
+bench-costs: $(READY) ## count calls, statements and processor time of an order, an exam and a notification
+	$(BIN)/python -m tests.benchmarks.costs $(ARGS)
 
 bench-worklist: $(READY) ## measure the worklist beside DCMTK and Orthanc, up to a million steps
 	$(BIN)/python -m tests.benchmarks.worklist_run $(ARGS)

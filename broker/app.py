@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import uvloop
+
 from broker import parts
 from broker.jobs import Jobs
 from broker.services.context import Context
@@ -77,7 +79,8 @@ class Broker:
 def run(settings: Settings, started: Callable[[Broker], None]) -> None:
     """Upgrade the schema, run until SIGTERM or SIGINT, stop in good order.  ``started`` is called once listening."""
     migrate.upgrade(settings.database_url)
-    asyncio.run(_run(settings, started))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(settings, started))
 
 
 def _settle() -> None:

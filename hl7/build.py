@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from hl7.charset import ASCII, find
 from hl7.control_ids import new_control_id
@@ -109,7 +110,7 @@ class MessageBuilder:
     def _check(self, name: str, fields: Mapping[int, FieldValue]) -> None:
         if not is_known_segment(name, self.version):
             raise ValueError(f"HL7 {self.version} has no segment {name}")
-        last = max(field_definitions(name, self.version))
+        last = _last_field(name, self.version)
         if max(fields, default=1) > last or min(fields, default=1) < 1:
             raise ValueError(f"{name} of HL7 {self.version} has fields 1 to {last}")
 
@@ -126,6 +127,11 @@ class MessageBuilder:
             raise ContentError(text, location=place) from None
 
 
+@lru_cache(maxsize=256)
+def _last_field(segment: str, version: str) -> int:
+    return max(field_definitions(segment, version))
+
+
 def _segment_at(written: str, position: int) -> str:
     return written[:position].rpartition("\r")[2][:3] or written[:3]
 
@@ -140,6 +146,8 @@ def _segment_text(name: str, fields: Mapping[int, FieldValue]) -> str:
 
 
 def _field_text(value: FieldValue) -> str:
+    if value is None:
+        return ""
     if isinstance(value, Repeated):
         return STANDARD.repetition.join(_repetition_text(item) for item in value.values)
     return _repetition_text(value)

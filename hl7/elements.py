@@ -134,7 +134,10 @@ class Field(Element):
 
     def part(self, number: int) -> str:
         """The text of one component of the first repetition."""
-        return self.component(number).subcomponent(1)
+        delimiters = self._escapes.delimiters
+        raw = pick(self.raw, delimiters.repetition, 1)
+        raw = pick(pick(raw, delimiters.component, number), delimiters.subcomponent, 1)
+        return leaf_text(raw, self._escapes) if raw else ""
 
 
 class LiteralField(Field):
@@ -151,6 +154,10 @@ class LiteralField(Field):
     def whole_text(self) -> str:
         """The delimiters."""
         return self.raw
+
+    def part(self, number: int) -> str:
+        """The field itself, or nothing."""
+        return self.raw if number == 1 else ""
 
     @property
     def repetitions(self) -> tuple[Repetition, ...]:

@@ -87,6 +87,8 @@ class Escapes:
 
     def escape(self, text: str) -> str:
         r"""Text made safe to stand in a leaf; line ends become ``\.br\``, other control characters ``\Xhh\``."""
+        if text.isalnum():
+            return text
         delimiters = self.delimiters
         if not delimiters.escape:
             reserved = delimiters.field + delimiters.encoding_characters

@@ -17,7 +17,7 @@ from broker.domain.errors import Unavailable
 from broker.domain.notifications import Notification, Outcome, Verdict
 from broker.services import delivering
 from broker.services.context import Context
-from broker.services.delivering import Claimant
+from broker.services.delivering import Claimant, Settlement
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +38,9 @@ class SenderConfig:
     rest: float = 0.05
     #: entries claimed at a time
     batch: int = 16
+    #: deliveries in quick succession are recorded together, at least this often; after a crash no more than these are
+    #: repeated, each with its message ID
+    record_after: float = 0.02
     #: how long a lease outlasts the slowest delivery of one entry
     lease_margin: float = 30.0
     #: the plans of destinations that have their own
@@ -141,12 +144,19 @@ class Worker:
         if self._stopping.wait(self._pace.delay()):
             return False
         entries = delivering.claim(self._context, self._destination.name, self._claimant, most)
-        claimed_at = time.monotonic()
+        claimed_at = recorded_at = time.monotonic()
+        made: list[Settlement] = []
         for position, entry in enumerate(entries):
             if not self._may_go_on(claimed_at):
+                self._settle(made)
                 self._release(entries[position:])
-                break
-            self._deliver(entry)
+                return True
+            made.append(self._deliver(entry))
+            delivered = made[-1].outcome.verdict is Verdict.DELIVERED
+            if not delivered or time.monotonic() - recorded_at > self._config.record_after:
+                self._settle(made)
+                recorded_at = time.monotonic()
+        self._settle(made)
         return bool(entries)
 
     def _receiver_is_there(self) -> bool:
@@ -160,14 +170,19 @@ class Worker:
         lease_left = self._claimant.lease.total_seconds() - (time.monotonic() - claimed_at)
         return not self._stopping.is_set() and self._breaker.allows() and lease_left > self._destination.patience
 
-    def _deliver(self, entry: Notification) -> None:
+    def _settle(self, made: list[Settlement]) -> None:
+        """Record the attempts of ``made``, and forget them there."""
+        if made:
+            self._persist(lambda: delivering.settle(self._context, self._claimant, made))
+            made.clear()
+
+    def _deliver(self, entry: Notification) -> Settlement:
         began = time.monotonic()
         self._pace.used()
         outcome = self._attempt(entry)
         milliseconds = round((time.monotonic() - began) * 1000)
-        delay = timedelta(seconds=self._delay(entry, outcome))
-        self._persist(lambda: delivering.settle(self._context, self._claimant, entry, outcome, milliseconds, delay))
         _report(entry, outcome, milliseconds)
+        return Settlement(entry, outcome, milliseconds, timedelta(seconds=self._delay(entry, outcome)))
 
     def _attempt(self, entry: Notification) -> Outcome:
         try:

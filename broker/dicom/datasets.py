@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from pydicom.datadict import dictionary_VR
 
@@ -31,6 +32,8 @@ _SHORT_FORM = frozenset(
     {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI",
      "UL", "US"}
 )  # fmt: skip
+#: groups of commands, of files and of delimiters
+_FOREIGN = frozenset({0x0000, 0x0002, 0xFFFE})
 #: every value representation (PS3.5 section 6.2)
 VALUE_REPRESENTATIONS = _LONG_FORM | _SHORT_FORM
 #: levels of sequences within sequences that are read
@@ -101,8 +104,7 @@ def _dictionary_vr(tag: int) -> str:
     return {"US or SS": "US", "OB or OW": "OW", "US or OW": "US", "US or SS or OW": "US"}.get(vr, vr)
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(NamedTuple):
     tag: int
     vr: str
     length: int
@@ -117,7 +119,7 @@ class _Reader:
         self._data = data
         self._little = little
         order = "<" if little else ">"
-        self._tag = struct.Struct(f"{order}HH")
+        self._implicit = struct.Struct(f"{order}HHI")
         self._long = struct.Struct(f"{order}I")
         self._short = struct.Struct(f"{order}H")
         self.faulty_text = False
@@ -147,10 +149,9 @@ class _Reader:
     def _header(self, at: int, end: int, *, explicit: bool) -> _Header:
         if at + 8 > end:
             raise DatasetError("the data set ends within an element")
-        group, number = self._tag.unpack_from(self._data, at)
+        group, number, length = self._implicit.unpack_from(self._data, at)
         tag = group << 16 | number
         if not explicit or group == 0xFFFE:
-            (length,) = self._long.unpack_from(self._data, at + 4)
             return _Header(tag, "" if group == 0xFFFE else _dictionary_vr(tag), length, at + 8)
         vr = self._data[at + 4 : at + 6].decode("latin-1")
         if vr in _SHORT_FORM:
@@ -164,7 +165,7 @@ class _Reader:
     def _element(
         self, header: _Header, end: int, decoder: TextDecoder, *, explicit: bool, depth: int
     ) -> tuple[Element, int]:
-        if header.tag >> 16 in {0x0000, 0x0002, 0xFFFE}:
+        if header.tag >> 16 in _FOREIGN:
             raise DatasetError(f"the element {_name(header.tag)} does not belong into a data set")
         if header.vr == "SQ" or (header.vr == "UN" and header.length == _UNDEFINED):
             # UN of undefined length holds a sequence in implicit VR (PS3.5 section 6.2.2, note)

@@ -5,6 +5,7 @@ Decimal and integer strings stay text, so that what a device sent is not reforma
 
 import base64
 import math
+import re
 import struct
 
 from broker.dicom.texts import TextDecoder
@@ -20,6 +21,8 @@ _STRINGS = frozenset(
 )
 #: a backslash is a character of the text, and leading blanks count
 _SINGLE = frozenset({"ST", "LT", "UT", "UR"})
+#: what makes more of a text than its characters: several values, escapes, padding by NUL
+_SPECIAL = re.compile(rb"[\\\x1b\0]")
 
 
 class ValueLengthError(ValueError):
@@ -31,6 +34,9 @@ def decode_value(vr: str, value: bytes, decoder: TextDecoder, *, little: bool) -
     if not value:
         return {"vr": vr}
     if vr in _STRINGS:
+        if vr != "PN" and value.isascii() and not _SPECIAL.search(value):
+            text = value.decode("ascii").rstrip(" ") if vr in _SINGLE else value.decode("ascii").strip(" ")
+            return {"vr": vr, "Value": [text]} if text else {"vr": vr}
         return _with_values(vr, _decode_strings(vr, value, decoder))
     if vr in _NUMBERS or vr == "AT":
         return _with_values(vr, _decode_numbers(vr, value, little=little))

@@ -4,9 +4,9 @@ Owns the contract between an acceptor (which speaks PS3.8 and PS3.7) and the han
 (Verification, Modality Worklist, MPPS).  Either side may be replaced without the other noticing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,21 @@ class Response:
     offending: tuple[int, ...] = field(default=())
     #: Affected SOP Instance UID to return (N-CREATE: also when the provider assigned it)
     sop_instance_uid: str | None = None
+
+
+class ReadyResponses(tuple[Response, ...]):
+    """Responses that are given again and again, the final one last.
+
+    Whoever sends them may keep their bytes in ``encoded``, under everything that the bytes depend on besides.
+    """
+
+    encoded: dict[Hashable, bytes]
+
+    def __new__(cls, responses: Iterable[Response]) -> Self:
+        """These responses, not encoded yet."""
+        made = super().__new__(cls, responses)
+        made.encoded = {}
+        return made
 
 
 class Handlers(Protocol):

@@ -6,36 +6,44 @@ before the database was asked for it, so any commit since, of this or another pr
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from broker.dicom.encoding import Encoder
-from broker.dicom.messages import Response
+from broker.dicom.messages import ReadyResponses
 from broker.domain.query import WorklistQuery
 
 #: a longer answer goes out in batches, so that C-CANCEL and slow readers are heeded
-_MOST_BYTES_OF_ONE = 128 * 1024
+_MOST_BYTES_OF_ONE = 256 * 1024
 
 
-class Question(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Question:
     """All that an answer depends on besides the data: the query as the device means it, its form, its status."""
 
     query: WorklistQuery
     encoder: Encoder
     status: int
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Questions are asked again and again: their many parts are hashed once."""
+        object.__setattr__(self, "_hash", hash((self.query, self.encoder, self.status)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """All responses to one query, the final one last, and the steps they tell of."""
 
-    responses: tuple[Response, ...]
+    responses: ReadyResponses
     step_keys: tuple[int, ...]
 
     @property
     def size(self) -> int:
-        """Bytes of the identifiers."""
-        return sum(len(response.dataset or b"") for response in self.responses)
+        """Bytes of the identifiers, and again as PDUs."""
+        return 2 * sum(len(response.dataset or b"") for response in self.responses)
 
 
 class ReadyAnswers:

@@ -14,7 +14,7 @@ from broker.dicom.charset import choices
 from broker.dicom.encoded_items import EncodedItems, Key
 from broker.dicom.encoding import Encoder, encoder
 from broker.dicom.identifiers import Identifier, IdentifierError
-from broker.dicom.messages import Request, Response
+from broker.dicom.messages import ReadyResponses, Request, Response
 from broker.dicom.ready_answers import Answer, Question, ReadyAnswers
 from broker.dicom.statuses import FindStatus
 from broker.dicom.worklist_oddities import note_cut, note_keys, note_withheld
@@ -34,6 +34,7 @@ MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 
 _COMMENT_LIMIT = 64
 _CACHED_SIZE = 4096
+_MOST_ASKED = 1024
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +60,7 @@ class _Course:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request, understood."""
+    """A request, understood as its device means it."""
 
     identifier: Identifier
     question: Question
@@ -75,6 +76,8 @@ class WorklistHandler:
         self._log = log
         self._encoded = EncodedItems()
         self._ready = ReadyAnswers()
+        #: what requests meant to devices whose settings know no present moment
+        self._asked_before: dict[tuple[object, ...], tuple[DeviceProfile, _Asked]] = {}
 
     def find_at_once(self, request: Request) -> tuple[Response, ...] | None:
         """The whole answer when it is at hand and nothing was committed since it was made, else None.  Never waits."""
@@ -112,7 +115,7 @@ class WorklistHandler:
             for response in self._items(asked, request.association.calling_ae_title, course):
                 given.append(response)
                 if response.dataset is None:  # the last one, behind which nobody asks for more
-                    self._ready.keep(asked.question, version, Answer(tuple(given), tuple(course.step_keys)))
+                    self._ready.keep(asked.question, version, Answer(ReadyResponses(given), tuple(course.step_keys)))
                 yield response
         except IdentifierError as error:
             yield _failure(error.status, error.text, error.tag)
@@ -125,7 +128,20 @@ class WorklistHandler:
         """What the device wants to know; raises IdentifierError or Refusal when it asks wrongly."""
         if request.sop_class_uid != MODALITY_WORKLIST_FIND:
             raise IdentifierError(FindStatus.SOP_CLASS_NOT_SUPPORTED, "only the Modality Worklist is served here")
-        device = self._registry.profile(request.association.calling_ae_title)
+        association = request.association
+        device = self._registry.profile(association.calling_ae_title)
+        key = (request.dataset, request.transfer_syntax_uid, association.calling_ae_title, association.fuzzy_names)
+        known = self._asked_before.get(key)
+        if known is not None and known[0] == device and not association.timezone_adjustment:
+            return known[1]
+        asked = self._read(request, device)
+        if device.timeless and not association.timezone_adjustment and len(request.dataset) <= _CACHED_SIZE:
+            if len(self._asked_before) >= _MOST_ASKED:
+                self._asked_before.clear()
+            self._asked_before[key] = (device, asked)
+        return asked
+
+    def _read(self, request: Request, device: DeviceProfile) -> _Asked:
         # devices ask the same question all day; rare long ones are not worth their memory
         understand = _understood if len(request.dataset) <= _CACHED_SIZE else _understood.__wrapped__
         sent = (request.dataset, request.transfer_syntax_uid)
@@ -146,7 +162,7 @@ class WorklistHandler:
         return encoder(identifier.shape, request.transfer_syntax_uid, charsets, treatment)
 
     def _items(self, asked: _Asked, ae_title: str, course: _Course) -> Iterator[Response]:
-        query, writer, status = asked.question
+        query, writer, status = asked.question.query, asked.question.encoder, asked.question.status
         one_more = replace(query, limit=query.limit + 1) if query.limit else query
         for read, entry in enumerate(worklist.find(self._context, one_more)):
             if query.limit and read == query.limit:

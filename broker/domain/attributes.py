@@ -94,5 +94,8 @@ def items_of(value: "Value | None") -> tuple[Attributes, ...]:
 
 def text(attributes: Attributes, keyword: str) -> str:
     """The first value of ``keyword`` as text, or the empty string."""
-    found = texts(attributes.get(keyword))
+    value = attributes.get(keyword)
+    if isinstance(value, str):
+        return value
+    found = texts(value)
     return found[0] if found else ""

@@ -6,6 +6,7 @@ Owns the profile and the narrowing of a query by it.  Knows no keys as sent and 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 from broker.domain.query import Between, Condition, Equal, Manner, Match, StartAt, WorklistQuery
@@ -59,6 +60,11 @@ class DeviceProfile:
         """The stations it stands for; empty: all."""
         return self.stations or ((self.ae_title,) if self.own_station and self.ae_title else ())
 
+    @property
+    def timeless(self) -> bool:
+        """True when the same request always means the same: nothing is counted from the present moment."""
+        return self.window is None and not self.grace
+
     def manner(self, *, fuzzy: bool = False) -> Manner:
         """How its keys are compared; ``fuzzy`` when phonetic matching was negotiated."""
         return Manner(ignore_case=self.ignore_case, exact_names=self.exact_names, fuzzy_names=fuzzy)
@@ -91,7 +97,12 @@ class DeviceRegistry:
 
     def profile(self, ae_title: str) -> DeviceProfile:
         """The profile of the device, or the defaults."""
-        return self.profiles.get(ae_title) or DeviceProfile(ae_title)
+        return self.profiles.get(ae_title) or _unregistered(ae_title)
+
+
+@lru_cache(1024)
+def _unregistered(ae_title: str) -> DeviceProfile:
+    return DeviceProfile(ae_title)
 
 
 def narrowed(query: WorklistQuery, device: DeviceProfile, local_now: datetime) -> WorklistQuery:

@@ -28,7 +28,15 @@ def values(dataset: Dataset, tag: int) -> Sequence[object]:
 
 def texts(dataset: Dataset, tag: int) -> tuple[str, ...]:
     """The values of an element as text without padding, empty ones left out; groups of person names joined by ``=``."""
-    return tuple([t for v in values(dataset, tag) if (t := _text(v))])
+    return texts_of(dataset.get(key_of(tag)))
+
+
+def texts_of(element: Element | None) -> tuple[str, ...]:
+    """As ``texts``, of an element in hand."""
+    found = element.get("Value") if element else None
+    if not isinstance(found, (list, tuple)):
+        return ()
+    return tuple([t for v in found if (t := v.strip(" \0") if isinstance(v, str) else _text(v))])
 
 
 def text(dataset: Dataset, tag: int) -> str:
@@ -39,7 +47,16 @@ def text(dataset: Dataset, tag: int) -> str:
 
 def items(dataset: Dataset, tag: int) -> tuple[Dataset, ...]:
     """The items of a sequence; empty when there is none."""
-    return tuple(v for v in values(dataset, tag) if isinstance(v, Mapping))
+    return items_of(dataset.get(key_of(tag)))
+
+
+def items_of(element: Element | None) -> tuple[Dataset, ...]:
+    """As ``items``, of an element in hand."""
+    found = element.get("Value") if element else None
+    if not isinstance(found, (list, tuple)):
+        return ()
+    # dict first: asking an abstract class takes several times as long
+    return tuple([v for v in found if isinstance(v, (dict, Mapping))])
 
 
 def is_present(dataset: Dataset, tag: int) -> bool:
@@ -49,20 +66,24 @@ def is_present(dataset: Dataset, tag: int) -> bool:
 
 def has_value(dataset: Dataset, tag: int) -> bool:
     """True when the element has a value: an item, some bytes, or text that is not only padding."""
-    element = dataset.get(key_of(tag))
+    return is_filled(dataset.get(key_of(tag)))
+
+
+def is_filled(element: Element | None) -> bool:
+    """As ``has_value``, of an element in hand."""
     if not element:
         return False
-    if element.get("InlineBinary") or element.get("BulkDataURI"):
-        return True
+    if "Value" not in element:
+        return bool(element.get("InlineBinary") or element.get("BulkDataURI"))
     if element.get("vr") == "SQ":
-        return bool(items(dataset, tag))
-    return any(_text(value) for value in values(dataset, tag))
+        return bool(items_of(element))
+    return bool(texts_of(element) or element.get("InlineBinary") or element.get("BulkDataURI"))
 
 
 def _text(value: object) -> str:
     if isinstance(value, str):
         return value.strip(" \0")
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         groups = [str(value.get(group) or "").strip() for group in _PERSON_GROUPS]
         return "=".join(groups).rstrip("=")
     return "" if value is None else str(value).strip(" \0")

@@ -13,6 +13,8 @@ _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 def fold(text: str) -> str:
     """Case and accents removed, compatibility forms unified, runs of blanks to one: the form names are searched by."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     plain = "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_SPECIAL)
     return " ".join(unicodedata.normalize("NFKC", plain).split())

@@ -7,6 +7,8 @@ hold in the stored object before a final state is accepted (empty: nothing requi
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from broker.domain.dicom_json import key_of
+
 
 @dataclass(frozen=True, slots=True)
 class PerformedAttribute:
@@ -21,6 +23,16 @@ class PerformedAttribute:
     #: the defined terms, where the standard closes the list
     terms: frozenset[str] = frozenset()
     items: tuple["PerformedAttribute", ...] = field(default=())
+    #: the tag as the DICOM JSON Model writes it
+    key: str = field(init=False)
+    #: what each column asks of the SCU: the letters before the stroke
+    asked: Mapping[str, str] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Derive what the other fields imply, once for all requests."""
+        columns = {"create": self.create, "update": self.update, "final": self.final}
+        object.__setattr__(self, "key", key_of(self.tag))
+        object.__setattr__(self, "asked", {name: required.partition("/")[0] for name, required in columns.items()})
 
     @property
     def settable(self) -> bool:

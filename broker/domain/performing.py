@@ -6,6 +6,7 @@ Works on data sets of the DICOM JSON Model.  Decides only; storing, linking and 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import lru_cache
 
 from broker.domain import dicom_json
 from broker.domain.dicom_json import Dataset
@@ -23,6 +24,7 @@ _STATUS = "PerformedProcedureStepStatus"
 _SCHEDULED = TAG["ScheduledStepAttributesSequence"]
 _SERIES = TAG["PerformedSeriesSequence"]
 _CHARACTER_SET = TAG["SpecificCharacterSet"]
+_TERMS = {status.value: status for status in PerformedStatus}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,7 @@ def decide_set(
         raise PerformedRefusal(PerformedFault.FINAL)
     if status is None and dicom_json.is_present(update, STATUS_TAG):
         findings.fault(_absent(update), _STATUS, STATUS_TAG)
-    rows = tuple(row for row in TABLE.values() if row.settable and row.tag != STATUS_TAG)
-    findings.check(update, rows, "update")
+    findings.check(update, _rows("settable", STATUS_TAG), "update")
     changes = _settable(present, update, findings)
     findings.refuse()
     if findings.allows(Quirk.SERIES_IN_PARTS) and (united := united_series(present, update)):
@@ -129,21 +130,26 @@ def _status(dataset: Dataset, findings: Findings) -> PerformedStatus | None:
     found = dicom_json.texts(dataset, STATUS_TAG)
     if len(found) != 1:
         return None
-    terms = {status.value: status for status in PerformedStatus}
-    if found[0] in terms:
-        return terms[found[0]]
-    lowered = terms.get(found[0].upper())
+    if found[0] in _TERMS:
+        return _TERMS[found[0]]
+    lowered = _TERMS.get(found[0].upper())
     return lowered if lowered is not None and findings.tolerates(Quirk.LOWER_CASE_STATUS, _STATUS) else None
 
 
 def _rows_to_create(dataset: Dataset, findings: Findings) -> tuple[PerformedAttribute, ...]:
     """The rows that N-CREATE is checked against; the status is judged apart."""
-    without = {STATUS_TAG}
+    without: tuple[int, ...] = (STATUS_TAG,)
     if not dicom_json.has_value(dataset, _SCHEDULED) and findings.tolerates(
         Quirk.NO_SCHEDULED_STEP, "ScheduledStepAttributesSequence"
     ):
-        without.add(_SCHEDULED)
-    return tuple(row for row in TABLE.values() if row.tag not in without)
+        without += (_SCHEDULED,)
+    return _rows("keyword", *without)
+
+
+@lru_cache(64)
+def _rows(mark: str, *without: int) -> tuple[PerformedAttribute, ...]:
+    """The rows of the table that have something in the column or property ``mark``, but for some tags."""
+    return tuple(row for row in TABLE.values() if getattr(row, mark) and row.tag not in without)
 
 
 def _settable(present: Dataset, update: Dataset, findings: Findings) -> dict[str, dicom_json.Element]:
@@ -175,11 +181,10 @@ def _normalised(dataset: Dataset, status: PerformedStatus | None) -> Dataset:
 
 def _check_final(dataset: Dataset, status: PerformedStatus, findings: Findings) -> None:
     """The whole object must satisfy the final column (PS3.4 Table F.7.2-1, final state; MPPS reference, 3.5)."""
-    without: set[int] = set()
+    without: tuple[int, ...] = ()
     abandoned = status is PerformedStatus.DISCONTINUED and not dicom_json.has_value(dataset, _SERIES)
     if abandoned and findings.tolerates(Quirk.DISCONTINUED_WITHOUT_SERIES, "PerformedSeriesSequence"):
-        without.add(_SERIES)
-    rows = tuple(row for row in TABLE.values() if row.final and row.tag not in without)
-    findings.check(dataset, rows, "final")
+        without = (_SERIES,)
+    findings.check(dataset, _rows("final", *without), "final")
     findings.check_times(dataset)
     findings.refuse()

@@ -19,6 +19,8 @@ _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")
 _DATE = re.compile(r"\d{8}\Z")
 #: refusals name the graver kind first
 _GRAVITY = (PerformedFault.MISSING, PerformedFault.EMPTY, PerformedFault.INVALID, PerformedFault.NOT_SETTABLE)
+#: the types whose absence is checked (1, and 2: may be empty)
+_ASKED = frozenset({"1", "2"})
 #: what the device repeats from its worklist: a value that was sent too long may come back so
 _ECHOED = "ScheduledStepAttributesSequence>"
 
@@ -88,14 +90,15 @@ class Findings:
     def check(self, dataset: Dataset, rows: tuple[PerformedAttribute, ...], column: str, prefix: str = "") -> None:
         """Check ``dataset`` against the ``create``, ``update`` or ``final`` column of ``rows``, sequences included."""
         for row in rows:
-            path = f"{prefix}{row.keyword}"
-            if not dicom_json.has_value(dataset, row.tag):
-                self._check_absence(dataset, row, path, getattr(row, column))
-                continue
-            if row.vr != "SQ":
-                self._check_form(dataset, row, path)
-            for item in dicom_json.items(dataset, row.tag):
-                self.check(item, row.items, column, f"{path}>")
+            element = dataset.get(row.key)
+            if not dicom_json.is_filled(element):
+                if row.asked[column] in _ASKED:
+                    self._check_absence(row, f"{prefix}{row.keyword}", row.asked[column], present=element is not None)
+            elif row.vr != "SQ":
+                self._check_form(dicom_json.texts_of(element), row, prefix)
+            elif row.items:
+                for item in dicom_json.items_of(element):
+                    self.check(item, row.items, column, f"{prefix}{row.keyword}>")
 
     def check_times(self, dataset: Dataset) -> None:
         """The end is not before the start (MPPS reference, section 6.4: let pass and flagged by default)."""
@@ -106,34 +109,32 @@ class Findings:
                 TAG["PerformedProcedureStepEndTime"],
             )  # fmt: skip
 
-    def _check_absence(self, dataset: Dataset, row: PerformedAttribute, path: str, required: str) -> None:
-        """``required`` is the type as the column gives it: the first letter is what is asked of the SCU."""
-        present = dicom_json.is_present(dataset, row.tag)
-        kind = required.partition("/")[0]
-        if kind == "1":
+    def _check_absence(self, row: PerformedAttribute, path: str, asked: str, *, present: bool) -> None:
+        if asked == "1":
             if row.keyword == "CodeMeaning" and self.tolerates(Quirk.CODE_WITHOUT_MEANING, path):
                 return
             self.fault(PerformedFault.EMPTY if present else PerformedFault.MISSING, path, row.tag)
-        elif kind == "2" and not present:
+        elif not present:
             self.breach(Quirk.MISSING_TYPE_2, PerformedFault.MISSING, path, row.tag)
 
-    def _check_form(self, dataset: Dataset, row: PerformedAttribute, path: str) -> None:
-        found = dicom_json.texts(dataset, row.tag)
+    def _check_form(self, found: tuple[str, ...], row: PerformedAttribute, prefix: str) -> None:
         correct = _FORMS.get(row.vr)
-        wrong_form = correct is not None and not all(correct(text) for text in found)
+        wrong_form = correct is not None and not all(map(correct, found))
         if wrong_form or (row.terms and not row.terms.issuperset(found)):
-            self.fault(PerformedFault.INVALID, path, row.tag)
-        elif any(_too_long(row.vr, text) for text in found):
+            self.fault(PerformedFault.INVALID, f"{prefix}{row.keyword}", row.tag)
+        elif _too_long(row.vr, found):
+            path = f"{prefix}{row.keyword}"
             if path.startswith(_ECHOED):
                 self._tolerated[Toleration(Quirk.OVERSIZE, path)] = None
             else:
                 self.breach(Quirk.OVERSIZE, PerformedFault.INVALID, path, row.tag)
 
 
-def _too_long(vr: str, text: str) -> bool:
-    parts = text.split("=") if vr == "PN" else [text]
+def _too_long(vr: str, texts: tuple[str, ...]) -> bool:
     limit = VR_LIMITS.get(vr)
-    return limit is not None and any(len(part) > limit for part in parts)
+    if limit is None or len(max(texts, key=len, default="")) <= limit:
+        return False
+    return any(len(part) > limit for text in texts for part in (text.split("=") if vr == "PN" else (text,)))
 
 
 def moment(dataset: Dataset, which: str) -> str:

@@ -82,9 +82,16 @@ class Ledger:
 
         ``keep_filled``: what was filled in follows from something newer and stays.
         """
-        merged = dict(stored)
+        merged, known, at = dict(stored), self.known, self.at
         for keyword, value in changes.items():
             path = prefix + keyword
+            if keyword not in stored and path not in known:
+                # said for the first time, as all of a new order is: nothing can be newer
+                if value is not None:
+                    merged[keyword] = value
+                if value is None or at != known.get(""):
+                    known[path] = at
+                continue
             if self.is_late(path, present=keyword in stored) or (keep_filled and self.is_filled(path)):
                 continue
             if value is None:

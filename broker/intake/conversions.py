@@ -22,10 +22,16 @@ class Conversion:
 
     convert: Convert
     representations: frozenset[str]
+    #: it looks at more of a repetition than the component it is given and what follows that
+    whole: bool = False
 
 
 def _for(convert: Convert, *representations: str) -> Conversion:
     return Conversion(convert, frozenset(representations))
+
+
+def _whole(convert: Convert, *representations: str) -> Conversion:
+    return Conversion(convert, frozenset(representations), whole=True)
 
 
 CONVERSIONS: dict[str, Conversion] = {
@@ -34,22 +40,22 @@ CONVERSIONS: dict[str, Conversion] = {
     "identifier": _for(texts.identifier, "LO", "SH", "UI", "AE"),
     "coded_text": Conversion(texts.coded_text, _TEXT),
     "coded_texts": Conversion(texts.coded_texts, _TEXT),
-    "location": Conversion(texts.joined, _TEXT),
-    "address": Conversion(texts.address, _TEXT),
+    "location": _whole(texts.joined, *_TEXT),
+    "address": _whole(texts.address, *_TEXT),
     "phone": Conversion(texts.phone, _TEXT),
-    "email": Conversion(texts.email, _TEXT),
-    "patient_name": _for(person_names.patient_name, "PN"),
-    "other_names": _for(person_names.other_names, "PN"),
-    "birth_name": _for(person_names.birth_name, "PN"),
-    "name": _for(person_names.name, "PN"),
-    "staff_name": _for(person_names.staff_name, "PN"),
-    "performer_name": _for(person_names.performer_name, "PN"),
+    "email": _whole(texts.email, *_TEXT),
+    "patient_name": _whole(person_names.patient_name, "PN"),
+    "other_names": _whole(person_names.other_names, "PN"),
+    "birth_name": _whole(person_names.birth_name, "PN"),
+    "name": _whole(person_names.name, "PN"),
+    "staff_name": _whole(person_names.staff_name, "PN"),
+    "performer_name": _whole(person_names.performer_name, "PN"),
     "code": _for(codes.code, "SQ"),
     "schemed_code": _for(codes.schemed_code, "SQ"),
-    "person_identification": _for(codes.person_identification, "SQ"),
+    "person_identification": _whole(codes.person_identification, "SQ"),
     "designator": _for(identities.designator, "SQ"),
     "designator_parts": _for(identities.designator_parts, "SQ"),
-    "patient_id_qualifiers": _for(identities.qualifiers, "SQ"),
+    "patient_id_qualifiers": _whole(identities.qualifiers, "SQ"),
     "date": _for(times.date, "DA"),
     "time": _for(times.time, "TM"),
     "birth_date": _for(times.birth_date, "DA"),

@@ -6,6 +6,10 @@ Owns: that context, one per message.  Must not: convert or map.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from broker.intake.memory import Results
 
 
 class Unusable(Exception):
@@ -39,6 +43,8 @@ class Environment:
     default_issuer: str = ""
     facility: str = ""
     warnings: list[str] = field(default_factory=list)
+    #: what rules made of the same texts before, in these surroundings (``memory``); None: find out each time
+    results: "Results | None" = None
 
     def warn(self, text: str) -> None:
         """Note something tolerated while the present value is converted."""

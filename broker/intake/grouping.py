@@ -26,6 +26,7 @@ class OrderGroup:
     obr: Segment | None = None
     ais: Segment | None = None
     segments: list[Segment] = field(default_factory=list)
+    _scopes: list[Scope] | None = None
 
     @property
     def where(self) -> str:
@@ -48,7 +49,12 @@ class OrderGroup:
         return Scope(self.index, [*self.common, *self.segments])
 
     def step_scopes(self) -> list[Scope]:
-        """One scope for each step: each IPC on its own (OMI), else the whole group."""
+        """One scope for each step: each IPC on its own (OMI), else the whole group.  Asked when the group is whole."""
+        if self._scopes is None:
+            self._scopes = self._step_scopes()
+        return self._scopes
+
+    def _step_scopes(self) -> list[Scope]:
         ipcs = [s for s in self.segments if s.name == "IPC"]
         if not ipcs:
             return [self.scope()]

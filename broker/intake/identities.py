@@ -108,6 +108,8 @@ def _require_writable(value: str) -> None:
 def _ordered(pieces: Sequence[Piece], env: Environment) -> list[ExtendedIdentifier]:
     """By preferred authority; an expired identifier never comes first (CX.8)."""
     found = [cx for cx in (read_cx(piece.repetition) for piece in pieces) if cx is not None]
+    if len(found) < 2:
+        return found
     today = env.received_at.astimezone(env.site_zone).strftime("%Y%m%d")
     preferred = [authority.casefold() for authority in env.primary_authorities]
 

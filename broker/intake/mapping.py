@@ -15,6 +15,7 @@ from broker.domain.model import Identifier
 from broker.intake import identities, times
 from broker.intake.environment import Environment, Unknown, Unusable
 from broker.intake.lengths import LongPolicy, fit
+from broker.intake.memory import Result, keep, key_of
 from broker.intake.pieces import Piece, Scope, Source
 from broker.intake.rules import Mapped, Missing, Origin, Problem, Rule, Traced
 from hl7.elements import Presence
@@ -38,10 +39,24 @@ def evaluate(rules: Iterable[Rule], scope: Scope, env: Environment, *, creating:
         if rule.asks is not None and rule.asks.isdisjoint(scope.said):
             found = False
         else:
-            found = _identify(rule, scope, env, out) if rule.is_identity else _fill(rule, scope, env, out)
+            found = _identify(rule, scope, env, out) if rule.is_identity else _remembered(rule, scope, env, out)
         if not found and rule.missing is not Missing.OMIT:
             _miss(rule, scope, env, out, creating=creating)
     return out
+
+
+def _remembered(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
+    """As ``_fill``, which is asked only for texts that were not met before."""
+    if env.results is None:
+        return _fill(rule, scope, env, out)
+    key = key_of(rule, _sources(rule, out), scope)
+    known = env.results.get(key)
+    if known is None:
+        alone = Mapped(chosen=dict(out.chosen))
+        alone.chosen.pop(rule.keyword, None)
+        known = Result.of(rule, alone, found=_fill(rule, scope, env, alone))
+        keep(env.results, key, known)
+    return known.into(rule, out)
 
 
 def _fill(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
@@ -80,7 +95,7 @@ def _fill(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
     return _delete(rule, null, out)
 
 
-def _sources(rule: Rule, out: Mapped) -> Iterable[Source]:
+def _sources(rule: Rule, out: Mapped) -> tuple[Source, ...]:
     if not rule.follows:
         return rule.sources
     leader = out.chosen.get(rule.follows)

@@ -14,7 +14,7 @@ from broker.intake.environment import Environment
 from broker.intake.grouping import OrderGroup
 from broker.intake.mapping import evaluate
 from broker.intake.pieces import Scope
-from broker.intake.rules import Mapped, Origin, Problem, Rule, SenderMapping, Traced
+from broker.intake.rules import Mapped, Origin, Problem, SenderMapping, Traced
 from broker.intake.stations import DefaultStations
 from broker.services.unmapped import CodeSeen
 from hl7.errors import Location
@@ -66,9 +66,7 @@ class Reader:
         """The rules of one level applied to a scope; a message without PID says nothing of a patient."""
         if level is Level.PATIENT and not scope.segments.of("PID"):
             return Mapped()
-        rules: tuple[Rule, ...] = self.mapping.rules[level]
-        if not self.contents:
-            rules = tuple(rule for rule in rules if rule.is_identity)
+        rules = self.mapping.relevant(level, scope.said, contents=self.contents)
         return evaluate(rules, scope, self.env, creating=self.creating)
 
     def procedure(self, group: OrderGroup) -> ProcedurePart | None:

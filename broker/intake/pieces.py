@@ -142,11 +142,18 @@ class Index:
 
 
 class Scope:
-    """The segments one order, procedure or step is read from; ``said`` are the fields that hold anything."""
+    """The segments one order, procedure or step is read from; ``said`` are the fields that hold anything.
+
+    ``rows`` are their raw fields by segment name, each with the segment's occurrence and what it stands after.
+    """
 
     def __init__(self, index: Index, segments: Iterable[Segment]) -> None:
         self.index = index
         self.segments: Segments = index.message.scope(segments)
+        self.rows: dict[str, list[tuple[list[str], int, str]]] = {}
+        for segment in self.segments:
+            row = (segment.fields, index.occurrence[segment.line], index.parent[segment.line])
+            self.rows.setdefault(segment.name, []).append(row)
         self.said: frozenset[tuple[str, int]] = frozenset().union(*(segment.said for segment in self.segments))
 
     def pieces(self, source: Source) -> list[Piece]:

@@ -11,6 +11,7 @@ from broker.domain.attributes import Level, Value
 from broker.domain.model import Identifier
 from broker.intake.conversions import Convert
 from broker.intake.lengths import LongPolicy
+from broker.intake.memory import Memory
 from broker.intake.pieces import Source
 from hl7.errors import Location
 
@@ -19,6 +20,10 @@ IDENTITY = {
     "PatientID", "AdmissionID", "AccessionNumber", "PlacerOrderNumberImagingServiceRequest",
     "FillerOrderNumberImagingServiceRequest", "RequestedProcedureID", "StudyInstanceUID", "ScheduledProcedureStepID",
 }  # fmt: skip
+
+
+#: shapes of messages whose relevant rules are remembered
+_MOST_PLANS = 4096
 
 
 class Missing(StrEnum):
@@ -57,6 +62,8 @@ class Rule:
     follows: str = ""
     #: an unusable value refuses the message instead of leaving the attribute out with a warning
     strict: bool = False
+    #: the conversion looks at more of a repetition than the named component and what follows it
+    reads_whole: bool = True
     #: true for what becomes an ``Identifier``
     is_identity: bool = field(init=False)
     #: every (segment, field) that is looked into; None when that cannot be known (constants, followers)
@@ -69,6 +76,11 @@ class Rule:
         asks = None if unknown else frozenset((path.segment, path.field) for path in paths)
         object.__setattr__(self, "is_identity", self.keyword in IDENTITY)
         object.__setattr__(self, "asks", asks)
+
+
+    def may_say(self, said: frozenset[tuple[str, int]]) -> bool:
+        """False when nothing comes of the rule with these fields: it looks into none, and may be missing."""
+        return self.missing is not Missing.OMIT or self.asks is None or not self.asks.isdisjoint(said)
 
 
 class Origin(StrEnum):
@@ -149,6 +161,18 @@ class SenderMapping:
     local_scheme: str = "99LOCAL"
     primary_authorities: tuple[str, ...] = ()
     default_issuer: str = ""
+    memory: Memory = field(default_factory=Memory, repr=False, compare=False)
+    _plans: dict[object, tuple[Rule, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    def relevant(self, level: Level, said: frozenset[tuple[str, int]], *, contents: bool) -> tuple[Rule, ...]:
+        """The rules of a level that a message with these fields can concern; without ``contents`` only identities."""
+        plan = self._plans.get((level, said, contents))
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            plan = tuple(r for r in self.rules[level] if (contents or r.is_identity) and r.may_say(said))
+            self._plans[level, said, contents] = plan
+        return plan
 
     def effect(self, control: str, status: str) -> str | None:
         """What an order control code with an order status asks for; None when the table does not know it."""

@@ -50,6 +50,7 @@ def translate(message: Message, mapping: SenderMapping, env: Environment, site: 
     env.primary_authorities, env.default_issuer = mapping.primary_authorities, mapping.default_issuer
     env.facility = message.sending_facility
     env.source_zone = _zone_of(message) or env.source_zone
+    env.results = mapping.memory.of(message, env)
     translation = Translation()
     index, reader = Index(message), Reader(mapping, env, site)
     if kind == "ADT":

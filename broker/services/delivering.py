@@ -3,6 +3,7 @@
 Each function is one short transaction; a delivery happens between two of them, never inside one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -40,19 +41,30 @@ def claim(context: Context, destination: str, claimant: Claimant, most: int) -> 
     return context.database.write(lambda c: store.claim(c, destination, claimant.owner, now, until, most))
 
 
-def settle(
-    context: Context, claimant: Claimant, entry: Notification, outcome: Outcome, milliseconds: int, delay: timedelta
-) -> None:
-    """Record an attempt and what it means for the entry; ``delay`` is how long a retry waits.
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One attempt that was made: on which entry, what came of it, how long it took and how long a retry waits."""
+
+    entry: Notification
+    outcome: Outcome
+    milliseconds: int
+    delay: timedelta
+
+
+def settle(context: Context, claimant: Claimant, settlements: Sequence[Settlement]) -> None:
+    """Record attempts and what they mean for their entries, in one transaction.
 
     Delivered and parked become facts of the order's history; those facts are never notified themselves.
     """
     at = context.clock()
 
     def work(connection: Connection) -> None:
-        _settle(connection, claimant, entry, outcome, milliseconds, at, at + delay)
-        if outcome.disable:
-            destinations.disable(connection, context, entry.destination, outcome.detail[:DETAIL_LENGTH])
+        store.add_attempts(connection, [(one.entry.key, _attempt(one, at)) for one in settlements])
+        facts = [fact for one in settlements if (fact := _settle(connection, claimant, one, at)) is not None]
+        events.insert_all(connection, facts)
+        for one in settlements:
+            if one.outcome.disable:
+                destinations.disable(connection, context, one.entry.destination, one.outcome.detail[:DETAIL_LENGTH])
 
     context.database.write(work)
 
@@ -64,30 +76,29 @@ def release(context: Context, claimant: Claimant, entries: list[Notification] | 
         context.database.write(lambda c: store.release(c, claimant.owner, keys))
 
 
-def _settle(  # noqa: PLR0917 - one transaction's values, all needed
-    connection: Connection, claimant: Claimant, entry: Notification, outcome: Outcome,
-    milliseconds: int, at: datetime, due_at: datetime,
-) -> None:  # fmt: skip
-    detail = outcome.detail[:DETAIL_LENGTH]
-    attempt = Attempt(at, _RESULT[outcome.verdict], milliseconds, detail, outcome.answer)
-    store.add_attempt(connection, entry.key, attempt)
+def _attempt(one: Settlement, at: datetime) -> Attempt:
+    outcome = one.outcome
+    return Attempt(at, _RESULT[outcome.verdict], one.milliseconds, outcome.detail[:DETAIL_LENGTH], outcome.answer)
+
+
+def _settle(connection: Connection, claimant: Claimant, one: Settlement, at: datetime) -> events.Event | None:
+    """Move the entry; answers the fact that it was delivered or parked."""
+    entry, outcome = one.entry, one.outcome
     if outcome.verdict is Verdict.DELIVERED:
-        if store.mark_delivered(connection, entry.key, at):
-            _record(connection, FactKind.NOTIFICATION_DELIVERED, entry, outcome, milliseconds, at)
-        return
+        settled, kind = store.mark_delivered(connection, entry.key, at), FactKind.NOTIFICATION_DELIVERED
+        return _fact(kind, one, at) if settled else None
     parked = outcome.verdict is Verdict.PARK
     state = NotificationState.PARKED if parked else NotificationState.PENDING
-    settled = store.mark_failed(connection, entry.key, claimant.owner, state, due_at, detail)
-    if settled and parked:
-        _record(connection, FactKind.NOTIFICATION_PARKED, entry, outcome, milliseconds, at)
+    detail = outcome.detail[:DETAIL_LENGTH]
+    settled = store.mark_failed(connection, entry.key, claimant.owner, state, at + one.delay, detail)
+    return _fact(FactKind.NOTIFICATION_PARKED, one, at) if settled and parked else None
 
 
-def _record(
-    connection: Connection, kind: FactKind, entry: Notification, outcome: Outcome, milliseconds: int, at: datetime
-) -> None:
+def _fact(kind: FactKind, one: Settlement, at: datetime) -> events.Event:
+    entry = one.entry
     data = {
         "destination": entry.destination, "notification": entry.kind.value, "message_id": entry.message_id,
-        "milliseconds": milliseconds, "attempts": entry.attempts + 1, **outcome.summary,
+        "milliseconds": one.milliseconds, "attempts": entry.attempts + 1, **one.outcome.summary,
     }  # fmt: skip
     actor = Actor(Source.DESTINATION, entry.destination)
-    events.insert(connection, events.Event(at=at, kind=kind, actor=actor, data=data, request_key=entry.request_key))
+    return events.Event(at=at, kind=kind, actor=actor, data=data, request_key=entry.request_key)

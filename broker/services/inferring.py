@@ -168,7 +168,8 @@ def _tell(scene: _Scene, after: StepStatus, facts: Sequence[Fact]) -> Said:
     order = scene.order
     if order.key is None:
         raise RuntimeError("a stored order has a key")
-    subjects = items.refresh_subjects(scene.connection, scene.context, order.key)
+    stored = orders.load(scene.connection, order.key)
+    subjects = items.restate(scene.connection, scene.context, stored)
     steps = {(scene.procedure.study_instance_uid, scene.step.scheduled_procedure_step_id): _key(scene.step)}
     running = next((e.performed_key for e in scene.exams if not e.status.final), None)
     about = About(order.patient_key, order.key, running, steps=steps)

@@ -65,6 +65,11 @@ def _forward_row(rule: DestinationRule, received: ReceivedRequest) -> dict[str, 
     }  # fmt: skip
 
 
+def is_wanted(destinations: tuple[DestinationRule, ...], kind: FactKind) -> bool:
+    """True when some destination wants to be told of facts of this kind, about some order at least."""
+    return any(kind in rule.events for rule in destinations)
+
+
 def enqueue(
     connection: Connection, destinations: tuple[DestinationRule, ...], event_key: int, event: Event,
     subjects: Subjects | None = None,
@@ -73,7 +78,7 @@ def enqueue(
 
     ``subjects`` as in ``history.record``.
     """
-    if not any(event.kind in rule.events for rule in destinations):
+    if not is_wanted(destinations, event.kind):
         return
     if event.request_key is not None:
         store.lock_order(connection, event.request_key)

@@ -10,6 +10,7 @@ from datetime import datetime
 from broker.domain.dicom_json import Dataset, text
 from broker.domain.linking import references_of
 from broker.domain.model import Actor, FactKind, Source
+from broker.domain.notification_payload import PerformedSummary
 from broker.domain.performed_faults import PerformedFault, PerformedRefusal, Quirk, Toleration
 from broker.domain.performed_table import TAG
 from broker.domain.performing import PerformedDecision, check_instance_uid, decide_create, decide_set
@@ -104,7 +105,8 @@ def _create(
     key = store.create(connection, new, at)
     message_key = store.add_message(connection, key, _received("N-CREATE", message, at))
     result = _result(message, decision)
-    exam = effects.Exam(key, message.sop_instance_uid, decision.dataset, decision.status)
+    told = _told(new)
+    exam = effects.Exam(key, message.sop_instance_uid, decision.dataset, decision.status, summary=told)
     references = references_of(decision.dataset)
     links, unresolved = effects.link(connection, exam, references, at)
     if unresolved or not links:
@@ -150,7 +152,8 @@ def _set(connection: Connection, context: Context, message: PerformedMessage) ->
     store.save(connection, changed, at)
     message_key = store.add_message(connection, present.key, _received("N-SET", message, at))
     result = _result(message, decision)
-    exam = effects.Exam(present.key, present.sop_instance_uid, decision.dataset, decision.status)
+    told = None if present.corrected_status is not None else _told(changed)
+    exam = effects.Exam(present.key, present.sop_instance_uid, decision.dataset, decision.status, summary=told)
     actor = Actor(Source.DEVICE, message.calling_ae_title)
     ends = decision.status.final and not present.status.final
     kind = _FACTS[decision.status] if ends else FactKind.PERFORMED_UPDATED
@@ -179,6 +182,15 @@ def _received(service: str, message: PerformedMessage, at: datetime) -> store.Re
 def _result(message: PerformedMessage, decision: PerformedDecision) -> PerformedResult:
     tolerated = (*message.tolerated, *decision.tolerated)
     return PerformedResult(message.sop_instance_uid, decision.status, decision.dataset, tolerated)
+
+
+def _told(one: store.Performed) -> PerformedSummary:
+    """What notifications tell of a performed step that staff did not correct."""
+    summary = one.summary
+    return PerformedSummary(
+        one.sop_instance_uid, one.status.value, summary.performed_station_ae_title, summary.started_at,
+        summary.ended_at, summary.discontinuation_code,
+    )  # fmt: skip
 
 
 def _summary(dataset: Dataset) -> store.Summary:

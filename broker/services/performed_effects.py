@@ -4,16 +4,16 @@ Every function runs inside the transaction of the use case that changed the perf
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 
 from broker.domain import linking
 from broker.domain.dicom_json import Dataset
 from broker.domain.inferring import Inference, newest_performing, performed_with
-from broker.domain.linking import Link, ScheduledReference
+from broker.domain.linking import Link, Person, ScheduledReference
 from broker.domain.model import Actor, Fact, FactKind, Order, Procedure, Step
-from broker.domain.notification_payload import Subjects
+from broker.domain.notification_payload import PerformedSummary, Subjects
 from broker.domain.performed_faults import Toleration
 from broker.domain.performing import order_fact
 from broker.domain.performing_reasons import Consequence, DiscontinuationReason, consequence, reason_of
@@ -28,7 +28,7 @@ from broker.domain.states import (
 )
 from broker.services import items
 from broker.services.context import Context
-from broker.services.history import About, record
+from broker.services.history import About, record, record_all
 from broker.store import inferences, link_candidates, orders
 from broker.store import performed as store
 from broker.store.database import Connection
@@ -65,6 +65,8 @@ class Exam:
     status: PerformedStatus
     #: the reason that a correction gives; None: the one in the data set
     reason: DiscontinuationReason | None = None
+    #: what is told of it, where no correction stands and so nothing else can count; None: it is read when needed
+    summary: PerformedSummary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,14 @@ class Begun:
 
     links: tuple[Link, ...] = ()
     unresolved: tuple[int, ...] = ()
+
+    @property
+    def steps(self) -> dict[int, list[int]]:
+        """The keys of the steps, by the key of their order."""
+        found: dict[int, list[int]] = {}
+        for one in sorted(self.links, key=lambda link: (link.candidate.request_key, link.candidate.step_key)):
+            found.setdefault(one.candidate.request_key, []).append(one.candidate.step_key)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +141,11 @@ def follow(
     An update that leaves the performed step in progress moves nothing and is only recorded; one after the end may give
     another reason.
     """
-    linked = store.linked_steps(connection, exam.key)
-    deed = Deed.UPDATED if happened.begun is None else Deed.BEGUN
-    run = _Run(connection, context, exam, at, deed)
+    begun = happened.begun
+    linked = store.linked_steps(connection, exam.key) if begun is None else begun.steps
+    run = _Run(connection, context, exam, at, Deed.UPDATED if begun is None else Deed.BEGUN)
+    for one in () if begun is None else begun.links:
+        run.people.setdefault(one.candidate.request_key, one.candidate.patient)
     if happened.kinds == (FactKind.PERFORMED_UPDATED,) and not exam.status.final:
         record(connection, context, actor, _first(run, linked), _own_facts(context, exam, happened), at)
         return
@@ -162,9 +174,11 @@ def _settle(run: "_Run", actor: Actor, steps: Mapping[int, Sequence[int]], told:
     store.lock_orders(run.connection, steps)
     affected = [_move(run, key, keys) for key, keys in steps.items()]
     own = affected[0].about(run.exam) if affected else About(performed_key=run.exam.key)
-    record(run.connection, run.context, actor, own, told, run.at)
+    facts: list[tuple[About, Fact, Subjects | None]] = [(own, fact, None) for fact in told]
     for effect in affected:
-        record(run.connection, run.context, actor, effect.about(run.exam), effect.facts, run.at, effect.subjects)
+        about = effect.about(run.exam)
+        facts += [(about, fact, effect.subjects) for fact in effect.facts]
+    record_all(run.connection, run.context, actor, facts, run.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +188,8 @@ class _Run:
     exam: Exam
     at: datetime
     deed: Deed
+    #: whom orders are for, by the key of the order, as far as it was read already
+    people: dict[int, Person] = field(default_factory=dict)
 
     @property
     def meets(self) -> bool:
@@ -191,11 +207,14 @@ def _move(run: _Run, request_key: int, step_keys: Sequence[int]) -> _Effect:
     order = orders.load(run.connection, request_key)
     states = _states(run, step_keys)
     effect = _Effect(order)
-    every = [(procedure, step) for procedure in order.procedures for step in procedure.steps]
-    after = [_move_step(run, effect, procedure, step, states) for procedure, step in every]
+    procedures = tuple(
+        replace(procedure, steps=tuple(_move_step(run, effect, procedure, step, states) for step in procedure.steps))
+        for procedure in order.procedures
+    )
+    moved = replace(order, procedures=procedures)
     if effect.facts:
-        effect.subjects = items.refresh_subjects(run.connection, run.context, request_key)
-    became = order_status(after)
+        effect.subjects = replace(items.restate(run.connection, run.context, moved), performed=run.exam.summary)
+    became = order_status(step.status for step in moved.steps)
     if run.deed is Deed.CORRECTED:
         data = {**_named(run.exam), **_reason(run.context, run.exam), "status": became.value}
         effect.facts.append(Fact(FactKind.ORDER_CORRECTED, data))
@@ -252,10 +271,10 @@ def returns(context: Context, discontinuation_code: str) -> bool:
     return consequence(discontinuation_code, context.site.performed.reasons) is Consequence.RETURNS
 
 
-def _move_step(run: _Run, effect: _Effect, procedure: Procedure, step: Step, states: _States) -> StepStatus:
-    """The status of ``step`` after the request; written, with its fact, when it is another."""
+def _move_step(run: _Run, effect: _Effect, procedure: Procedure, step: Step, states: _States) -> Step:
+    """``step`` after the request; written, with its fact, when its status is another."""
     if step.key is None or step.key not in states:
-        return step.status
+        return step
     if run.meets and step.status is StepStatus.CANCELED:
         effect.facts.append(_about(FactKind.CANCELED_DURING_EXAM, procedure, step, _named(run.exam)))
     said = _said(run, step)
@@ -263,14 +282,14 @@ def _move_step(run: _Run, effect: _Effect, procedure: Procedure, step: Step, sta
     if run.deed is Deed.BEGUN and not run.exam.status.final and derived in _FINISHED:
         data = {**_named(run.exam), "status": derived.value}
         effect.facts.append(_about(FactKind.LATE_EXAM, procedure, step, data))
-    if derived is not step.status:
-        resting = step.status if step.status in WAITING else step.resting
-        orders.set_step_status(run.connection, step, derived, resting, run.at)
-        data = {**_named(run.exam), "from": step.status.value, "to": derived.value}
-        if said.after is not None:
-            data["inferred"] = True
-        effect.facts.append(_about(FactKind.STEP_STATUS, procedure, step, data))
-    return derived
+    if derived is step.status:
+        return step
+    resting = step.status if step.status in WAITING else step.resting
+    data = {**_named(run.exam), "from": step.status.value, "to": derived.value}
+    if said.after is not None:
+        data["inferred"] = True
+    effect.facts.append(_about(FactKind.STEP_STATUS, procedure, step, data))
+    return orders.set_step_status(run.connection, step, derived, resting, run.at)
 
 
 def _order_facts(run: _Run, order: Order, told: FactKind | None) -> list[Fact]:
@@ -281,8 +300,8 @@ def _order_facts(run: _Run, order: Order, told: FactKind | None) -> list[Fact]:
     """
     differs: tuple[str, ...] = ()
     may_differ = run.meets or (told is not None and run.deed is not Deed.UNLINKED)
-    if order.patient_key is not None and may_differ:
-        scheduled = link_candidates.person(run.connection, order.patient_key)
+    if order.key is not None and order.patient_key is not None and may_differ:
+        scheduled = run.people.get(order.key) or link_candidates.person(run.connection, order.patient_key)
         differs = linking.patient_differences(linking.person_of(run.exam.dataset), scheduled)
     withheld = told if "PatientID" in differs and not _seen(run, order) else None
     facts = []

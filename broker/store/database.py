@@ -67,10 +67,15 @@ class Database:
 
     def read(self, work: Work[T]) -> T:
         """Run ``work`` on a reading connection.  Raises Unavailable when the database cannot be reached."""
+        if not self._sqlite:
+            return _connected_again(self.engine, lambda: self._read(work))
+        return self._read(work)
+
+    def _read(self, work: Work[T]) -> T:
         with _translated(), self.engine.connect() as connection:
             if self._sqlite:
                 connection.exec_driver_sql("BEGIN")  # one snapshot for all statements of the use case
-            return work(connection)
+            return _before_commit(connection, work)
 
     def write(self, work: Work[T]) -> T:
         """Run ``work`` in a transaction and commit.
@@ -103,16 +108,46 @@ class _Pooled:
     def write(self, work: Work[T]) -> T:
         for attempt in range(_ATTEMPTS):
             try:
-                with _translated(), self._engine.begin() as connection:
-                    return work(connection)
+                return _connected_again(self._engine, lambda: self._write(work))
             except (DBAPIError, Conflict) as error:
                 if attempt == _ATTEMPTS - 1 or not _worth_repeating(error):
                     raise
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))
         raise Unavailable("the database did not settle")
 
+    def _write(self, work: Work[T]) -> T:
+        with _translated(), self._engine.connect() as connection:
+            transaction = connection.begin()
+            result = _before_commit(connection, work)
+            transaction.commit()
+            return result
+
     def close(self) -> None:
         """Nothing to finish: every write is done when ``write`` returns."""
+
+
+class _Lost(Unavailable):
+    """The connection was lost before anything could be committed."""
+
+
+def _before_commit(connection: Connection, work: Work[T]) -> T:
+    """Run ``work``.  Raises _Lost when the server went away meanwhile, or since the connection was last used."""
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        return work(connection)
+    except DBAPIError as error:
+        if getattr(driver, "closed", False):
+            raise _Lost("the connection to the database was lost") from error
+        raise
+
+
+def _connected_again(engine: Engine, work: Callable[[], T]) -> T:
+    """Run ``work``, and once more on new connections when it lost its own: the server may have been started anew."""
+    try:
+        return work()
+    except _Lost:
+        engine.dispose()
+        return work()
 
 
 def _worth_repeating(error: Exception) -> bool:
@@ -134,7 +169,7 @@ def _translated() -> Iterator[None]:
 
 def _postgres_engine(url: str, pool_size: int) -> Engine:
     return create_engine(
-        url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, pool_recycle=1800,
+        url, pool_size=pool_size, max_overflow=pool_size, pool_recycle=1800,
         json_serializer=json_text.dumps, json_deserializer=json_text.loads,
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The append-only history: rows of the event table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,6 +29,7 @@ class Event:
 
 
 _INSERT = Prepared(sql_insert(event_table).returning(event_table.c.id))
+_INSERT_QUIETLY = Prepared(sql_insert(event_table))
 _OF_REQUEST = Prepared(
     select(event_table).where(event_table.c.request_id == bindparam("request")).order_by(event_table.c.id)
 )
@@ -46,6 +47,11 @@ def insert(connection: Connection, event: Event) -> int:
     """Append one event; answers its key."""
     row = _INSERT.one(connection, _values(event))
     return int(row.id)
+
+
+def insert_all(connection: Connection, events: Sequence[Event]) -> None:
+    """Append events, in their order."""
+    _INSERT_QUIETLY.many(connection, [_values(event) for event in events])
 
 
 def of_request(connection: Connection, request_key: int) -> list[Event]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, bindparam, select
 
 from broker.domain.states import PerformedStatus
+from broker.store.prepared import Prepared
 from broker.store.tables import imaging_service_request, journal_entry, step_link
 from broker.store.tables import performed_message as message
 from broker.store.tables import performed_procedure_step as performed
@@ -30,13 +31,13 @@ class StoredRequest:
 _REQUEST = select(
     message, performed.c.sop_instance_uid, performed.c.modality, performed.c.status
 ).join(performed, performed.c.id == message.c.performed_id)  # fmt: skip
-_ONE = _REQUEST.where(message.c.id == bindparam("key"))
-_CREATION = (
+_ONE = Prepared(_REQUEST.where(message.c.id == bindparam("key")))
+_CREATION = Prepared(
     _REQUEST.where(message.c.performed_id == bindparam("performed"), message.c.service == "N-CREATE")
     .order_by(message.c.id)
     .limit(1)
 )
-_ORDER_OF = (
+_ORDER_OF = Prepared(
     select(procedure.c.request_id, imaging_service_request.c.sender)
     .join(step, step.c.procedure_id == procedure.c.id)
     .join(step_link, step_link.c.step_id == step.c.id)
@@ -45,30 +46,30 @@ _ORDER_OF = (
     .order_by(procedure.c.request_id)
     .limit(1)
 )
-_RAW = select(journal_entry.c.raw).where(journal_entry.c.id == bindparam("key"))
+_RAW = Prepared(select(journal_entry.c.raw).where(journal_entry.c.id == bindparam("key")))
 
 
 def request(connection: Connection, key: int) -> StoredRequest | None:
     """One MPPS request, or None."""
-    row = connection.execute(_ONE, {"key": key}).first()
+    row = _ONE.first(connection, {"key": key})
     return None if row is None else _stored(row)
 
 
 def creation(connection: Connection, performed_key: int) -> StoredRequest | None:
     """The N-CREATE of a performed step, or None."""
-    row = connection.execute(_CREATION, {"performed": performed_key}).first()
+    row = _CREATION.first(connection, {"performed": performed_key})
     return None if row is None else _stored(row)
 
 
 def order_of(connection: Connection, performed_key: int) -> tuple[int, str] | None:
     """Key and sender of the first order a performed step is linked to; None for an unscheduled one."""
-    row = connection.execute(_ORDER_OF, {"performed": performed_key}).first()
+    row = _ORDER_OF.first(connection, {"performed": performed_key})
     return None if row is None else (int(row.request_id), str(row.sender))
 
 
 def raw_message(connection: Connection, journal_key: int) -> bytes | None:
     """The bytes of a message received, or None when it is no longer kept."""
-    row = connection.execute(_RAW, {"key": journal_key}).first()
+    row = _RAW.first(connection, {"key": journal_key})
     return None if row is None else bytes(row.raw)
 
 

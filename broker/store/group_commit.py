@@ -1,18 +1,19 @@
-"""The one writer of an SQLite database: waiting use cases share a transaction, each in a savepoint of its own.
+"""The one writer of an SQLite database: waiting use cases share a transaction, and none suffers from a neighbour.
 
 A thread takes the write lock with ``BEGIN IMMEDIATE``, runs what is waiting (at most ``_BATCH``), commits once, and
-only then answers everybody.  A use case that raises is rolled back to its savepoint and disturbs no neighbour.
+only then answers everybody.  When a use case raises, all is rolled back and run again with a savepoint each: failures
+are rare, and a savepoint costs as much as two statements.
 """
 
+import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from broker.domain.errors import Conflict, Unavailable
 
@@ -23,11 +24,31 @@ _STOP = None
 
 
 class _Task:
-    __slots__ = ("future", "work")
+    """A use case, and whoever waits for it.  A lock is a tenth of a ``Future``."""
+
+    __slots__ = ("_answered", "_failure", "_result", "work")
 
     def __init__(self, work: Callable[[Connection], Any]) -> None:
         self.work = work
-        self.future: Future[Any] = Future()
+        self._result: Any = None
+        self._failure: BaseException | None = None
+        self._answered = threading.Lock()
+        self._answered.acquire()
+
+    def answer(self, result: Any, failure: BaseException | None = None) -> None:
+        """Let whoever waits go on, with the result or the failure; once."""
+        self._result, self._failure = result, failure
+        self._answered.release()
+
+    def wait(self) -> Any:
+        """The result, once there is one; raises the failure."""
+        self._answered.acquire()
+        if self._failure is not None:
+            raise self._failure
+        return self._result
+
+
+_Answers = Sequence[tuple[_Task, Any, BaseException | None]]
 
 
 class GroupCommit:
@@ -35,6 +56,7 @@ class GroupCommit:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._connection: Connection | None = None
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
@@ -48,7 +70,7 @@ class GroupCommit:
             raise RuntimeError("a writing use case must not start another: it would wait for itself")
         task = _Task(work)
         self._tasks.put(task)
-        result: T = task.future.result()
+        result: T = task.wait()
         return result
 
     def close(self) -> None:
@@ -62,7 +84,7 @@ class GroupCommit:
         while not stopping:
             task = self._tasks.get()
             if task is _STOP:
-                return
+                break
             batch = [task]
             while len(batch) < _BATCH and not self._tasks.empty():
                 following = self._tasks.get()
@@ -71,36 +93,53 @@ class GroupCommit:
                     break
                 batch.append(following)
             self._transact([t for t in batch if t is not None])
+        self._disconnect()
 
     def _transact(self, batch: list[_Task]) -> None:
         """Run a batch, commit, answer.  When the commit fails nobody was promised anything: all learn of it."""
-        answers: list[tuple[_Task, Any, BaseException | None]] = []
         try:
-            with self._engine.connect() as connection:
-                driver: Any = connection.connection.driver_connection
-                driver.execute("BEGIN IMMEDIATE")
-                try:
-                    answers = [(task, *_attempt(connection, task)) for task in batch]
-                    driver.execute("COMMIT")
-                except BaseException:
-                    driver.execute("ROLLBACK")
-                    raise
+            answers = self._committed(batch)
         except BaseException as error:  # noqa: BLE001 - the writer thread must outlive any fault of a single batch
-            refused = isinstance(error, (OperationalError, sqlite3.OperationalError))
-            unavailable = Unavailable("the database refuses writing") if refused else error
-            for task in batch:
-                task.future.set_exception(unavailable)
-            return
+            self._disconnect()
+            answers = [(task, None, _as_told(error)) for task in batch]
         for task, result, failure in answers:
-            if failure is None:
-                task.future.set_result(result)
-            else:
-                task.future.set_exception(failure)
+            task.answer(result, failure)
+
+    def _committed(self, batch: list[_Task]) -> _Answers:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        connection = self._connection
+        driver: Any = connection.connection.driver_connection
+        driver.execute("BEGIN IMMEDIATE")
+        answers = _run_all(connection, driver, batch)
+        driver.execute("COMMIT")
+        if connection.in_transaction():
+            connection.rollback()  # SQLAlchemy's own idea of a transaction, which statements of Core begin
+        return answers
+
+    def _disconnect(self) -> None:
+        """The next batch begins on a new connection; what this one has not committed is rolled back with it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(DBAPIError, sqlite3.Error):  # it may be beyond closing: it is given up either way
+                connection.close()
 
 
-def _attempt(connection: Connection, task: _Task, attempt: int = 1) -> tuple[Any, BaseException | None]:
+def _run_all(connection: Connection, driver: Any, batch: list[_Task]) -> _Answers:
+    """Every use case of the batch in the open transaction; if one fails, again, each with a savepoint."""
+    try:
+        return [(task, task.work(connection), None) for task in batch]
+    except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+        if driver.in_transaction:
+            driver.execute("ROLLBACK")
+        driver.execute("BEGIN IMMEDIATE")
+        if len(batch) == 1 and not isinstance(error, Conflict):
+            return [(batch[0], None, _as_told(error))]
+    return [(task, *_attempt(connection, driver, task)) for task in batch]
+
+
+def _attempt(connection: Connection, driver: Any, task: _Task, attempt: int = 1) -> tuple[Any, BaseException | None]:
     """Run one use case in its savepoint; a Conflict (it read before this batch) is run again on what is there now."""
-    driver: Any = connection.connection.driver_connection
     driver.execute("SAVEPOINT use_case")
     try:
         result = task.work(connection)
@@ -108,11 +147,16 @@ def _attempt(connection: Connection, task: _Task, attempt: int = 1) -> tuple[Any
         driver.execute("ROLLBACK TO use_case")
         driver.execute("RELEASE use_case")
         if isinstance(error, Conflict) and attempt < _ATTEMPTS:
-            return _attempt(connection, task, attempt + 1)
-        if isinstance(error, OperationalError):
-            refused = Unavailable("the database refuses writing")
-            refused.__cause__ = error
-            return None, refused
-        return None, error
+            return _attempt(connection, driver, task, attempt + 1)
+        return None, _as_told(error)
     driver.execute("RELEASE use_case")
     return result, None
+
+
+def _as_told(error: BaseException) -> BaseException:
+    """What whoever waits is told: that the database refuses writing, else the failure itself."""
+    if not isinstance(error, (OperationalError, sqlite3.OperationalError)):
+        return error
+    refused = Unavailable("the database refuses writing")
+    refused.__cause__ = error
+    return refused

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, Subquery, bindparam, select, union
 from broker.domain.attributes import text
 from broker.domain.linking import Candidate, Person, ScheduledReference
 from broker.domain.model import Identifier
-from broker.store import patients
 from broker.store.prepared import Prepared
 from broker.store.tables import imaging_service_request as request
 from broker.store.tables import patient, patient_identifier
@@ -58,9 +57,10 @@ _CANDIDATES = Prepared(
 # the record and every record merged into it, over any number of merges
 _RECORDS = select(patient.c.id).where(patient.c.id == bindparam("key")).cte(recursive=True)
 _RECORDS = _RECORDS.union(select(patient.c.id).where(patient.c.merged_into == _RECORDS.c.id))
-_IDENTIFIERS = Prepared(
-    select(patient_identifier.c.value, patient_identifier.c.issuer)
-    .where(patient_identifier.c.patient_id.in_(select(_RECORDS.c.id)))
+_PERSON = Prepared(
+    select(patient.c.merged_into, patient.c.attributes, patient_identifier.c.value, patient_identifier.c.issuer)
+    .select_from(patient.outerjoin(patient_identifier, patient_identifier.c.patient_id.in_(select(_RECORDS.c.id))))
+    .where(patient.c.id == bindparam("key"))
     .order_by(patient_identifier.c.position, patient_identifier.c.id)
 )
 
@@ -82,13 +82,15 @@ def _parameters(wanted: ScheduledReference) -> dict[str, str | None]:
 
 def person(connection: Connection, patient_key: int) -> Person:
     """Whom an order is for, with every identifier: those of records merged into this one included."""
-    found = patients.load(connection, patient_key)
-    rows = _IDENTIFIERS.all(connection, {"key": found.key})
+    rows = _PERSON.all(connection, {"key": patient_key})
+    if rows and rows[0].merged_into is not None:
+        return person(connection, rows[0].merged_into)
+    attributes = rows[0].attributes
     return Person(
-        tuple(Identifier(row.value, row.issuer) for row in rows),
-        text(found.attributes, "PatientName"),
-        text(found.attributes, "PatientBirthDate"),
-        text(found.attributes, "PatientSex"),
+        tuple(Identifier(row.value, row.issuer) for row in rows if row.value is not None),
+        text(attributes, "PatientName"),
+        text(attributes, "PatientBirthDate"),
+        text(attributes, "PatientSex"),
     )
 
 

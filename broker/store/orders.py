@@ -6,6 +6,9 @@ An aggregate is guarded by its version column: whoever saves on stale data gets 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
@@ -24,16 +27,21 @@ _FILLED_BY = and_(
     request.c.filler_order_number == bindparam("filler"), request.c.filler_scope == bindparam("filler_scope")
 )
 _FIND = Prepared(select(request.c.id).where(or_(_PLACED_BY, _FILLED_BY)).order_by(request.c.id))
-_REQUEST = Prepared(select(request).where(request.c.id == bindparam("key")))
-_PROCEDURES = Prepared(
-    select(procedure).where(procedure.c.request_id == bindparam("key")).order_by(procedure.c.position)
-)
-_STEPS = Prepared(
-    select(step)
-    .join(procedure, procedure.c.id == step.c.procedure_id)
-    .where(procedure.c.request_id == bindparam("key"))
-    .order_by(step.c.position)
-)
+_WHOLE = Prepared(
+    select(
+        request,
+        procedure.c.id.label("procedure_key"), procedure.c.requested_procedure_id, procedure.c.study_instance_uid,
+        procedure.c.attributes.label("procedure_attributes"),
+        step.c.id.label("step_key"), step.c.scheduled_procedure_step_id, step.c.status, step.c.resting_status,
+        step.c.attributes.label("step_attributes"), step.c.version.label("step_version"), step.c.inferred,
+    )
+    .select_from(
+        request.outerjoin(procedure, procedure.c.request_id == request.c.id)
+        .outerjoin(step, step.c.procedure_id == procedure.c.id)
+    )
+    .where(request.c.id == bindparam("key"))
+    .order_by(procedure.c.position, procedure.c.id, step.c.position, step.c.id)
+)  # fmt: skip
 _REQUEST_OF_STEP = Prepared(
     select(procedure.c.request_id)
     .join(step, step.c.procedure_id == procedure.c.id)
@@ -67,30 +75,18 @@ def find(connection: Connection, placer: Identifier | None, filler: Identifier |
 
 
 def load(connection: Connection, key: int) -> Order:
-    """The order with database key ``key``, with procedures and steps in their order."""
-    row = _REQUEST.one(connection, {"key": key})
-    steps: dict[int, list[Step]] = {}
-    for s in _STEPS.all(connection, {"key": key}):
-        loaded = Step(
-            s.scheduled_procedure_step_id,
-            StepStatus(s.status),
-            StepStatus(s.resting_status),
-            s.attributes,
-            s.id,
-            s.version,
-            s.inferred,
-        )
-        steps.setdefault(s.procedure_id, []).append(loaded)
-    procedures = tuple(
-        Procedure(p.requested_procedure_id, p.study_instance_uid, p.attributes, tuple(steps.get(p.id, ())), p.id)
-        for p in _PROCEDURES.all(connection, {"key": key})
-    )
+    """The order with database key ``key``, with procedures and steps in their order; in one statement."""
+    rows = _WHOLE.all(connection, {"key": key})
+    if not rows:
+        raise LookupError("the order is not there")
+    row = rows[0]
+    procedures = groupby((r for r in rows if r.procedure_key is not None), key=attrgetter("procedure_key"))
     return Order(
         placer=Identifier(row.placer_order_number, row.placer_issuer) if row.placer_order_number else None,
         filler=Identifier(row.filler_order_number, row.filler_issuer) if row.filler_order_number else None,
         accession=Identifier(row.accession_number, row.accession_issuer),
-        attributes=row.attributes, procedures=procedures, sender=row.sender,
-        key=row.id, patient_key=row.patient_id, visit_key=row.visit_id, version=row.version,
+        attributes=row.attributes, procedures=tuple(_procedure(list(found)) for _, found in procedures),
+        sender=row.sender, key=row.id, patient_key=row.patient_id, visit_key=row.visit_id, version=row.version,
         occurred_at=row.occurred_at, stated=row.stated or {},
     )  # fmt: skip
 
@@ -99,6 +95,21 @@ def request_of_step(connection: Connection, step_key: int) -> int | None:
     """The key of the order that has the step with database key ``step_key``; None when there is no such step."""
     row = _REQUEST_OF_STEP.first(connection, {"key": step_key})
     return None if row is None else int(row.request_id)
+
+
+def _procedure(rows: Sequence[Any]) -> Procedure:
+    """A procedure of its rows, one for each step."""
+    first = rows[0]
+    steps = tuple(
+        Step(
+            row.scheduled_procedure_step_id, StepStatus(row.status), StepStatus(row.resting_status),
+            row.step_attributes, row.step_key, row.step_version, row.inferred,
+        )
+        for row in rows if row.step_key is not None
+    )  # fmt: skip
+    return Procedure(
+        first.requested_procedure_id, first.study_instance_uid, first.procedure_attributes, steps, first.procedure_key
+    )
 
 
 def of_visit(connection: Connection, visit_key: int) -> list[int]:
@@ -140,9 +151,18 @@ def save(connection: Connection, order: Order, before: Order | None, at: datetim
 
 def set_step_status(
     connection: Connection, present: Step, status: StepStatus, resting: StepStatus, at: datetime
-) -> None:
-    """Move one step, guarded by the version it was loaded with.  Raises Conflict when it has moved on."""
-    _update_step(connection, replace(present, status=status, resting=resting), present.version, at)
+) -> Step:
+    """Move one step, guarded by the version it was loaded with; answers it as it is stored now.
+
+    Raises Conflict when it has moved on.
+    """
+    values = {
+        "status": status.value, "resting_status": resting.value, "version": present.version + 1, "updated_at": at,
+        "key": present.key, "known": present.version,
+    }  # fmt: skip
+    if _UPDATE_STEP.run(connection, values) != 1:
+        raise Conflict("the step was changed by another writer")
+    return replace(present, status=status, resting=resting, version=present.version + 1)
 
 
 def _save_request(connection: Connection, order: Order, at: datetime) -> Order:

@@ -7,7 +7,7 @@ heads are claimed, so deliveries stay in order per (destination, subject).
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Update, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, text, update
 
 from broker.domain.model import FactKind
 from broker.domain.notification_payload import PerformedSummary
@@ -20,6 +20,9 @@ from broker.store.tables import outbox_entry as entry
 PENDING = NotificationState.PENDING.value
 PARKED = NotificationState.PARKED.value
 
+# the words of the partial indexes, so that they are used; with parameters SQLite would plan anew at each execution
+_IS_PENDING = text("outbox_entry.state = 'pending'")
+_WAITS = text("older.state in ('pending', 'parked')")
 _older = entry.alias("older")
 _IS_HEAD = ~(
     select(_older.c.id)
@@ -27,7 +30,7 @@ _IS_HEAD = ~(
         _older.c.destination == entry.c.destination,
         _older.c.subject == entry.c.subject,
         _older.c.id < entry.c.id,
-        or_(_older.c.state == PENDING, _older.c.state == PARKED),
+        _WAITS,
     )
     .exists()
 )
@@ -40,8 +43,8 @@ _HELD = (
 _DUE_ENTRIES = (
     select(entry)
     .where(
-        entry.c.destination == bindparam("wanted"), entry.c.state == PENDING, entry.c.due_at <= bindparam("now"),
-        _FREE, _IS_HEAD, ~_HELD,
+        entry.c.destination == bindparam("wanted"), _IS_PENDING, entry.c.due_at <= bindparam("now"), _FREE,
+        _IS_HEAD, ~_HELD,
     )
     .order_by(entry.c.due_at, entry.c.id)
     .limit(bindparam("most"))
@@ -63,6 +66,10 @@ _PERFORMED = Prepared(
     .where(performed_procedure_step.c.id == bindparam("key"))
 )
 _INSERT_ATTEMPT = Prepared(insert(outbox_attempt))
+_UNCLAIMED = {"claimed_by": "", "claimed_until": None}
+_ONCE_MORE = update(entry).values(attempts=entry.c.attempts + 1).where(entry.c.id == bindparam("wanted"))
+_DELIVERED = Prepared(_ONCE_MORE.where(or_(entry.c.state == PENDING, entry.c.state == PARKED)))
+_FAILED = Prepared(_ONCE_MORE.where(entry.c.state == PENDING, entry.c.claimed_by == bindparam("holder")))
 _SUPERSEDE = (
     update(entry)
     .where(
@@ -137,22 +144,16 @@ def release(connection: Connection, owner: str, keys: Sequence[int] | None = Non
 
 def mark_delivered(connection: Connection, key: int, at: datetime) -> bool:
     """Delivered is delivered, whoever holds the lease by now; False when it had been settled already."""
-    statement = update(entry).where(entry.c.id == key, entry.c.state.in_([PENDING, PARKED]))
     values = {"state": NotificationState.DELIVERED.value, "finished_at": at, "last_error": ""}
-    return _settled(connection, statement, values)
+    return _DELIVERED.run(connection, {**values, **_UNCLAIMED, "wanted": key}) == 1
 
 
 def mark_failed(
     connection: Connection, key: int, owner: str, state: NotificationState, due_at: datetime, error: str
 ) -> bool:
     """Back to pending (due later) or parked; only when ``owner`` still holds the lease."""
-    statement = update(entry).where(entry.c.id == key, entry.c.state == PENDING, entry.c.claimed_by == owner)
-    return _settled(connection, statement, {"state": state.value, "due_at": due_at, "last_error": error})
-
-
-def _settled(connection: Connection, statement: Update, values: Mapping[str, object]) -> bool:
-    full = {**values, "claimed_by": "", "claimed_until": None, "attempts": entry.c.attempts + 1}
-    return bool(connection.execute(statement.values(full)).rowcount == 1)
+    values = {"state": state.value, "due_at": due_at, "last_error": error}
+    return _FAILED.run(connection, {**values, **_UNCLAIMED, "wanted": key, "holder": owner}) == 1
 
 
 def set_state(
@@ -165,11 +166,17 @@ def set_state(
 
 def add_attempt(connection: Connection, key: int, attempt: Attempt) -> None:
     """Record one attempt, or one act of a person, on an entry."""
-    row = {
-        "entry_id": key, "at": attempt.at, "result": attempt.result, "milliseconds": attempt.milliseconds,
-        "detail": attempt.detail, "answer": attempt.answer,
-    }  # fmt: skip
-    _INSERT_ATTEMPT.run(connection, row)
+    add_attempts(connection, [(key, attempt)])
+
+
+def add_attempts(connection: Connection, attempts: Sequence[tuple[int, Attempt]]) -> None:
+    """Record attempts, each with the key of its entry."""
+    rows = [
+        {"entry_id": key, "at": attempt.at, "result": attempt.result, "milliseconds": attempt.milliseconds,
+         "detail": attempt.detail, "answer": attempt.answer}
+        for key, attempt in attempts
+    ]  # fmt: skip
+    _INSERT_ATTEMPT.many(connection, rows)
 
 
 def notification(row: Row[tuple[object, ...]]) -> Notification:

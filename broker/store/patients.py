@@ -38,6 +38,19 @@ _VISIT = Prepared(
     )
 )
 _VISIT_BY_KEY = Prepared(_VISIT_COLUMNS.where(visit.c.id == bindparam("key")))
+_WITH_VISIT = Prepared(
+    select(
+        patient.c.merged_into, patient.c.attributes.label("patient_attributes"),
+        patient.c.stated.label("patient_stated"), visit, patient_identifier.c.value,
+        patient_identifier.c.issuer.label("assigned_by"),
+    )
+    .select_from(
+        patient.join(visit, visit.c.id == bindparam("visit"))
+        .outerjoin(patient_identifier, patient_identifier.c.patient_id == patient.c.id)
+    )
+    .where(patient.c.id == bindparam("key"))
+    .order_by(patient_identifier.c.position, patient_identifier.c.id)
+)  # fmt: skip
 _INSERT_VISIT = Prepared(insert(visit).returning(visit.c.id))
 _UPDATE_VISIT = Prepared(update(visit).where(visit.c.id == bindparam("key")))
 
@@ -57,6 +70,16 @@ def load(connection: Connection, key: int) -> Patient:
         row = _BY_KEY.one(connection, {"key": row.merged_into})
     identifiers = tuple(Identifier(r.value, r.issuer) for r in _IDENTIFIERS.all(connection, {"key": row.id}))
     return Patient(identifiers, row.attributes, row.id, row.stated or {})
+
+
+def load_with_visit(connection: Connection, key: int, visit_key: int) -> tuple[Patient, Visit]:
+    """``load`` and ``load_visit`` in one statement."""
+    rows = _WITH_VISIT.all(connection, {"key": key, "visit": visit_key})
+    if not rows or rows[0].merged_into is not None:
+        return load(connection, key), load_visit(connection, visit_key)
+    row = rows[0]
+    identifiers = tuple(Identifier(r.value, r.assigned_by) for r in rows if r.value is not None)
+    return Patient(identifiers, row.patient_attributes, key, row.patient_stated or {}), _visit(row)
 
 
 def identifiers_of_value(connection: Connection, value: str) -> list[Identifier]:

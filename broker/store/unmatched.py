@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, false, func, insert, literal, or_, select, text, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, literal, or_, select, text, update
 
 from broker.domain.linking import ScheduledReference
 from broker.domain.model import Order
+from broker.store.prepared import Prepared
 from broker.store.reconciliation_tables import unmatched_reference as table
 from broker.store.tables import performed_procedure_step as performed
 
 OPEN, LINKED, ASIDE = "open", "linked", "aside"
-_IS_OPEN = text("unmatched_reference.state = 'open'")  # the words of the partial index, so that it is used
+# the words of the partial index, so that it is used; with a parameter SQLite would plan anew at each execution
+_IS_OPEN = text("unmatched_reference.state = 'open'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class WaitingExam:
 
 
 _OF_EXAM = select(table).where(table.c.performed_id == bindparam("exam")).order_by(table.c.id)
+_INSERT = Prepared(insert(table))
+_SETTLE = Prepared(update(table).where(table.c.id == bindparam("wanted")))
 
 
 def add(
@@ -60,7 +65,7 @@ def add(
          "created_at": at}
         for number, r in wanted
     ]  # fmt: skip
-    connection.execute(insert(table), rows)
+    _INSERT.many(connection, rows)
 
 
 def add_unlinked(connection: Connection, performed_key: int, at: datetime) -> None:
@@ -71,17 +76,25 @@ def add_unlinked(connection: Connection, performed_key: int, at: datetime) -> No
 
 def about(connection: Connection, order: Order) -> list[Unmatched]:
     """The open items that share an identifier with the order and that no person has touched, oldest first."""
-    c = table.c
-    accession = order.accession.value
     studies = [p.study_instance_uid for p in order.procedures]
     steps = [s.scheduled_procedure_step_id for s in order.steps]
-    by_accession = or_(c.accession_number == accession, c.requested_procedure_id == accession)
-    shared = or_(
-        c.study_instance_uid.in_(studies), c.scheduled_procedure_step_id.in_(steps), c.accession_number.in_(steps),
-        by_accession if accession else false(),
-    )  # fmt: skip
-    query = select(table).where(and_(c.state == OPEN, c.automatic, shared)).order_by(c.id)
-    return [_unmatched(row) for row in connection.execute(query)]
+    values = {"accession": order.accession.value or None, "is_automatic": True}
+    values |= {f"study{n}": study for n, study in enumerate(studies)} | {f"step{n}": s for n, s in enumerate(steps)}
+    return [_unmatched(row) for row in _sharing(len(studies), len(steps)).all(connection, values)]
+
+
+@lru_cache(256)
+def _sharing(studies: int, steps: int) -> Prepared:
+    """The question of ``about`` for so many Study Instance UIDs and step IDs; an accession number that is NULL equals
+    nothing."""
+    c = table.c
+    named = [c.study_instance_uid == bindparam(f"study{n}") for n in range(studies)]
+    for n in range(steps):
+        named += [c.scheduled_procedure_step_id == bindparam(f"step{n}"), c.accession_number == bindparam(f"step{n}")]
+    named += [c.accession_number == bindparam("accession"), c.requested_procedure_id == bindparam("accession")]
+    return Prepared(
+        select(table).where(_IS_OPEN, c.automatic == bindparam("is_automatic"), or_(*named)).order_by(c.id)
+    )
 
 
 def of_exam(connection: Connection, performed_key: int) -> list[Unmatched]:
@@ -92,7 +105,7 @@ def of_exam(connection: Connection, performed_key: int) -> list[Unmatched]:
 def settle(connection: Connection, key: int, state: str, step_key: int | None, *, automatic: bool) -> None:
     """What became of one item."""
     values = {"state": state, "step_id": step_key, "automatic": automatic}
-    connection.execute(update(table).where(table.c.id == key).values(**values))
+    _SETTLE.run(connection, {**values, "wanted": key})
 
 
 def listed(connection: Connection, limit: int, *, aside: bool = False) -> list[WaitingExam]:

@@ -12,9 +12,10 @@ from broker.store.tables import worklist_item, worklist_item_station
 
 
 def put(
-    connection: Connection, item: WorklistItem, order: Order, procedure: Procedure, step: Step, at: datetime
-) -> None:
-    """Insert or replace the item of ``step``."""
+    connection: Connection, item: WorklistItem, order: Order, procedure: Procedure, step: Step, at: datetime, *,
+    stations: bool = True,
+) -> None:  # fmt: skip
+    """Insert or replace the item of ``step``; without ``stations`` its stations stay as they are stored."""
     values = {
         "step_id": step.key, "request_id": order.key, "patient_id": order.patient_key, "sender": order.sender,
         "complete": not item.missing, "open": item.open, "status": item.status.value, "modality": item.modality,
@@ -26,10 +27,12 @@ def put(
         "document": dict(item.document), "version": 1, "updated_at": at, "status_at": at,
     }  # fmt: skip
     written = _UPSERT[connection.dialect.name].one(connection, values)
+    if not stations and written.version > 1:
+        return
     if written.version > 1:
         _DELETE_STATIONS.run(connection, {"key": step.key})
-    stations = [{"step_id": step.key, "station_ae_title": s} for s in dict.fromkeys(item.stations)]
-    _INSERT_STATION.many(connection, stations)
+    titles = [{"step_id": step.key, "station_ae_title": s} for s in dict.fromkeys(item.stations)]
+    _INSERT_STATION.many(connection, titles)
 
 
 def _upsert(statement: "sqlite.Insert | postgresql.Insert") -> Prepared:

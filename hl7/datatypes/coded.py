@@ -29,6 +29,8 @@ class Coded:
 
 def read_coded(element: Element) -> Coded | None:
     """Read a coded entry. A code may be missing while a text is there (free text), or only the alternate be given."""
+    if not element.raw:
+        return None
     alternate: Coded | None = None
     if element.part(4) or element.part(5):
         alternate = Coded(element.part(4), element.part(5), element.part(6), element.part(8))

@@ -30,8 +30,11 @@ IMPLICIT = "1.2.840.10008.1.2"
 _ASSOCIATE_AC, _P_DATA, _RELEASE_RP = 2, 4, 6
 
 
-def pair(number: int) -> tuple[bytes, bytes]:
-    """N-CREATE and N-SET of the order `number` of tests.peers.order_messages, as P-DATA-TF."""
+Plain = dict[str, dict[str, object]]
+
+
+def datasets_of(number: int) -> tuple[str, Plain, Plain]:
+    """SOP Instance UID and the data sets of N-CREATE and N-SET for order `number` of tests.peers.order_messages."""
     uid = f"{UID_ROOT}.77.{number}"
     names = {"StudyInstanceUID": f"{UID_ROOT}.{number}", "AccessionNumber": f"A{number}"}
     step = {"RequestedProcedureID": f"RP{number}", "ScheduledProcedureStepID": f"S{number}-1"}
@@ -39,9 +42,15 @@ def pair(number: int) -> tuple[bytes, bytes]:
     begin = exams.create([exams.reference(**names, **step)], **person)
     series = {**exams.SERIES, "SeriesInstanceUID": f"{uid}.1"}
     end = exams.final(PerformedSeriesSequence=[series])
+    return uid, exams.dataset(begin), exams.dataset(end)
+
+
+def pair(number: int) -> tuple[bytes, bytes]:
+    """N-CREATE and N-SET as P-DATA-TF."""
+    uid, begin, end = datasets_of(number)
     return (
-        _p_data(_command(0x0140, 1, 0x0002, 0x1000, uid), encode(exams.dataset(begin), IMPLICIT)),
-        _p_data(_command(0x0120, 2, 0x0003, 0x1001, uid), encode(exams.dataset(end), IMPLICIT)),
+        _p_data(_command(0x0140, 1, 0x0002, 0x1000, uid), encode(begin, IMPLICIT)),
+        _p_data(_command(0x0120, 2, 0x0003, 0x1001, uid), encode(end, IMPLICIT)),
     )
 
 
@@ -73,10 +82,10 @@ def _p_data(command: bytes, dataset: bytes) -> bytes:
     return pdus
 
 
-def _request() -> bytes:
+def _request(calling: str) -> bytes:
     primitive = A_ASSOCIATE()
     primitive.application_context_name = "1.2.840.10008.3.1.1.1"
-    primitive.calling_ae_title, primitive.called_ae_title = "CT1", "BROKER"
+    primitive.calling_ae_title, primitive.called_ae_title = calling, "BROKER"
     length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
     length.maximum_length_received = 65536
     implementation.implementation_class_uid = f"{UID_ROOT}.1"
@@ -100,21 +109,25 @@ def _release() -> bytes:
 class Client:
     """One modality after another on one thread."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, calling: str = "CT1") -> None:
         self.port = port
-        self.request, self.release = _request(), _release()
+        self.request, self.release = _request(calling), _release()
 
     def perform(self, messages: Iterable[bytes]) -> None:
         """One association with these messages."""
         with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.sendall(self.request)
-            self._expect(connection, _ASSOCIATE_AC)
+            self.associate(connection)
             for message in messages:
                 connection.sendall(message)
                 self._succeed(connection)
             connection.sendall(self.release)
             self._expect(connection, _RELEASE_RP)
+
+    def associate(self, connection: socket.socket) -> None:
+        """Open an association on a connection."""
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(self.request)
+        self._expect(connection, _ASSOCIATE_AC)
 
     def _succeed(self, connection: socket.socket) -> None:
         body = self._expect(connection, _P_DATA)

@@ -1,17 +1,25 @@
-"""Owns: the figures of a benchmark as a table: machine, versions, median and spread of each row. Must not: measure."""
+"""Owns: the figures of a benchmark as a table: machine, versions, median and spread of each row, printed and kept for
+docs/performance.md. Must not: measure.
+"""
 
 import os
 import platform
+import re
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
+
+from tests.benchmarks.page import keep
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 """Times that each row is measured: all once, then all again, so that a busy minute of the machine hits all alike."""
+
+_ENOUGH_FOR_TAIL = 20
 
 
 @dataclass
@@ -51,16 +59,36 @@ def measure(rows: Sequence[Row], rounds: int = ROUNDS) -> None:
 
 
 def show(title: str, unit: str, rows: Sequence[Row], against: str = "", *packages: str) -> None:
-    """Print the table; `against` names the row that the last column compares with."""
+    """Print the table and keep it for the page; `against` names the row that others are compared with."""
     base = next((row.median for row in rows if row.name == against), None)
-    width = max(len(row.name) for row in rows)
-    lines = [f"\n{title} ({unit}; median of {len(rows[0].values)}, least and most)", machine(*packages)]
-    for row in rows:
-        ratio = f"  {row.median / base:6.2f} x" if base else ""
-        cost = f"  {median(row.costs):7.2f} ms processor each" if row.costs else ""
-        spread = f"{min(row.values):9.1f} {max(row.values):9.1f}"
-        lines.append(f"  {row.name:<{width}}  {row.median:9.1f}   {spread}{ratio}{cost}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    count = len(rows[0].values)
+    headings = ["", f"{unit}, median of {count}", "least to most"]
+    headings += ["95 of 100 below"] if count >= _ENOUGH_FOR_TAIL else []
+    headings += [f"against {against}"] if base else []
+    headings += ["ms processor each"] if any(row.costs for row in rows) else []
+    cells = [_cells(row, base, headings) for row in rows]
+    widths = [max(len(line[n]) for line in (headings, *cells)) for n in range(len(headings))]
+    printed = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+    about = machine(*packages)
+    sys.stdout.write("\n".join([f"\n{title} ({', '.join(headings[1:])})", about, *printed, ""]))
+    lines = [f"**{title}**", "", about.strip() + ".", "", f"| {' | '.join(headings)} |", "| --- " * len(headings) + "|"]
+    lines += [f"| {' | '.join(line)} |" for line in cells]
+    keep(re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-"), "\n".join(lines))
+
+
+def _cells(row: Row, base: float | None, headings: Sequence[str]) -> list[str]:
+    cells = [row.name, _figure(row.median), f"{_figure(min(row.values))} to {_figure(max(row.values))}"]
+    if "95 of 100 below" in headings:
+        cells.append(_figure(quantiles(row.values, n=20)[-1]))
+    if base:
+        cells.append(f"{row.median / base:.2f} x")
+    if "ms processor each" in headings:
+        cells.append(f"{median(row.costs):.2f}" if row.costs else "")
+    return cells
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def processor_seconds(pid: int) -> float:
@@ -79,6 +107,6 @@ def machine(*packages: str) -> str:
     known = ", ".join(f"{name} {version(name)}" for name in packages)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return (
-        f"  {os.cpu_count()} x {model}, load {load}; {platform.system()} {platform.release()}, "
+        f"  {date.today()}, {os.cpu_count()} x {model}, load {load}; {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}{', ' if known else ''}{known}"
     )

@@ -12,7 +12,7 @@ from tests.peers.modality import Modality
 from tests.peers.order_messages import omi
 from tests.support.wait import until
 
-TIMES = 20
+TIMES = 100
 
 
 def test_latency(tmp_path: Path, database_url: str) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Server:
     port: int
     ae_title: str
     pid: int
+    #: from the start of the process until it listened; 0 when that was not measured
+    start_seconds: float = 0.0
 
 
 def missing() -> list[str]:
@@ -62,8 +65,9 @@ def _broker(folder: Path, steps: int, database_url: str) -> Iterator[Server]:
     folder.mkdir(parents=True)
     url = database_url or f"sqlite:///{folder / 'broker.db'}"
     fill(url, steps)
+    began = time.perf_counter()
     with BrokerProcess(folder, environment={"BROKER__DATABASE__URL": url}) as process:
-        yield Server("broker", process.ports["dicom"], "BROKER", process.pid)
+        yield Server("broker", process.ports["dicom"], "BROKER", process.pid, time.perf_counter() - began)
 
 
 @contextmanager
@@ -86,4 +90,4 @@ def _peers(folder: Path, steps: int) -> Iterator[list[Server]]:
 
 def _kit(verb: str, folder: Path, *options: str) -> str:
     command = [sys.executable, str(KIT / "peer_servers.py"), verb, "--dir", str(folder), *options]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800).stdout

@@ -4,13 +4,15 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, event, insert, make_url, select, update
 
 from broker.domain.errors import Conflict, Unavailable
 from broker.store import numbers
 from broker.store.database import Database
 from broker.store.tables import number_sequence
+from tests.support.wait import until
 
 
 @pytest.fixture
@@ -116,6 +118,42 @@ def test_a_closed_database_is_unavailable(sqlite_url: str) -> None:
     database.close()
     with pytest.raises(Unavailable):
         database.write(add("late"))
+
+
+def _end_connections(url: str) -> None:
+    """As a restart of the server does; what the pool holds is then dead without knowing it."""
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as own:
+        own.execute(f"SELECT pg_terminate_backend(pid) {others}")
+        until(lambda: own.execute(f"SELECT count(*) {others}").fetchone() == (0,), 30, "the connections have ended")
+
+
+@pytest.mark.postgres
+def test_connections_that_ended_meanwhile_are_replaced(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    database.write(add("before"))
+    _end_connections(postgres_url)
+    database.write(add("after"))
+    _end_connections(postgres_url)
+    assert (value(database, "before"), value(database, "after")) == (1, 1)
+    database.close()
+
+
+@pytest.mark.postgres
+def test_a_commit_without_answer_is_not_run_again(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        connection.execute(insert(number_sequence), {"name": "unsure", "value": 1})
+        event.listen(connection, "commit", lambda _: _end_connections(postgres_url))
+
+    with pytest.raises(Unavailable):
+        database.write(work)
+    assert runs == [1]
+    database.close()
 
 
 def test_an_unreachable_server_is_unavailable() -> None:

@@ -12,7 +12,7 @@ from broker.domain.model import Actor, Fact, FactKind, Identifier, Patient, Sour
 from broker.domain.notifications import NotificationState, Outcome, Verdict
 from broker.services import delivering, outbox
 from broker.services.context import Context
-from broker.services.delivering import Claimant
+from broker.services.delivering import Claimant, Settlement
 from broker.services.history import About, record
 from broker.store import events, orders, patients
 from broker.store.database import Database
@@ -38,7 +38,7 @@ def later(context: Context, seconds: float) -> None:
 
 
 def settle(context: Context, entry, outcome: Outcome, claimant: Claimant = ONE, delay: float = 5) -> None:
-    delivering.settle(context, claimant, entry, outcome, 12, timedelta(seconds=delay))
+    delivering.settle(context, claimant, [Settlement(entry, outcome, 12, timedelta(seconds=delay))])
 
 
 def test_a_fact_is_enqueued_once_for_each_destination_that_wants_it(context: Context) -> None:

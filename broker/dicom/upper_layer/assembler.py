@@ -7,7 +7,7 @@ handlers.
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
-from broker.dicom.upper_layer.commands import Command, CommandError, EventReply, decode_message
+from broker.dicom.upper_layer.commands import Command, CommandError, EventReply, read_message
 from broker.dicom.upper_layer.pdus import AbortReason, PduError, Pdv
 
 #: An N-GET Attribute Identifier List of thousands of tags still fits.
@@ -78,7 +78,7 @@ class MessageAssembler:
         self._pending.clear()
         if self._command is None:
             try:
-                command = decode_message(payload)
+                command = read_message(payload)
             except CommandError as problem:
                 raise PduError(AbortReason.INVALID_PARAMETER_VALUE, str(problem)) from problem
             if command.has_dataset:

@@ -7,6 +7,7 @@ Knows no data sets.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct, error
 
 from broker.dicom.messages import Response
@@ -16,6 +17,8 @@ _US = Struct("<H")
 _UL = Struct("<I")
 _TAG = Struct("<HH")
 
+#: bytes; a command set that names an instance is longer, and comes once
+_SHORT = 128
 NO_DATASET = 0x0101
 _DATASET_PRESENT = 0x0001
 RESPONSE_BIT = 0x8000
@@ -159,6 +162,16 @@ def decode_message(encoded: bytes) -> Command | EventReply:
         status=_number(elements, 0x0900),
         error_comment=elements.get(0x0902, b"").decode("ascii", "replace").strip(" \0"),
     )
+
+
+def read_message(encoded: bytes) -> Command | EventReply:
+    """``decode_message``, which is asked once for command sets that come again and again, as those of queries do."""
+    return _decoded(encoded) if len(encoded) <= _SHORT else decode_message(encoded)
+
+
+@lru_cache(1024)
+def _decoded(encoded: bytes) -> Command | EventReply:
+    return decode_message(encoded)
 
 
 def _element(number: int, value: bytes, pad: bytes = b"\0") -> bytes:

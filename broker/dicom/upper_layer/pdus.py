@@ -4,9 +4,10 @@ Owns PDU framing with its length limits, the fixed PDUs and P-DATA-TF.  What is 
 pynetdicom (:mod:`.negotiation`); what a PDU means in which state is :mod:`.association`'s business.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct
 
 _HEADER = Struct(">BxI")
@@ -82,22 +83,31 @@ class Pdv:
     fragment: bytes
 
 
+_KINDS = {int(kind): kind for kind in PduType}
+
+
+@lru_cache(64)
+def _lengths(max_pdu: int) -> Mapping[int, range]:
+    """The lengths that each type may have, where P-DATA-TF may have ``max_pdu``."""
+    fixed = range(4, 5)
+    associate = range(ASSOCIATE_FIXED_LENGTH, MAX_ASSOCIATE_LENGTH + 1)
+    return {
+        PduType.ASSOCIATE_RQ: associate,
+        PduType.ASSOCIATE_AC: associate,
+        PduType.ASSOCIATE_RJ: fixed,
+        PduType.P_DATA_TF: range(PDV_HEADER_LENGTH, max_pdu + PDV_HEADER_LENGTH + 1),
+        PduType.RELEASE_RQ: fixed,
+        PduType.RELEASE_RP: fixed,
+        PduType.ABORT: fixed,
+    }
+
+
 class PduReader:
     """Cuts bytes into PDUs; refuses unknown types at the first byte and wrong lengths at the sixth."""
 
     def __init__(self, max_pdu: int) -> None:
         self._buffer = bytearray()
-        fixed = range(4, 5)
-        associate = range(ASSOCIATE_FIXED_LENGTH, MAX_ASSOCIATE_LENGTH + 1)
-        self._lengths: dict[int, range] = {
-            PduType.ASSOCIATE_RQ: associate,
-            PduType.ASSOCIATE_AC: associate,
-            PduType.ASSOCIATE_RJ: fixed,
-            PduType.P_DATA_TF: range(PDV_HEADER_LENGTH, max_pdu + PDV_HEADER_LENGTH + 1),
-            PduType.RELEASE_RQ: fixed,
-            PduType.RELEASE_RP: fixed,
-            PduType.ABORT: fixed,
-        }
+        self._lengths = _lengths(max_pdu)
 
     @property
     def partial(self) -> bool:
@@ -125,7 +135,7 @@ class PduReader:
                 return
             body = bytes(self._buffer[HEADER_LENGTH:end])
             del self._buffer[:end]
-            yield Pdu(PduType(kind), body)
+            yield Pdu(_KINDS[kind], body)
 
 
 def read_pdvs(body: bytes) -> list[Pdv]:

@@ -6,6 +6,7 @@ cannot be read is an error.  Decides nothing about the proposal.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct, error
 
 from pynetdicom.pdu import A_ASSOCIATE_RQ
@@ -53,13 +54,11 @@ class Proposal:
     extended: dict[str, bytes]
     offers_asynchronous_operations: bool
     user_identity: UserIdentity | None
-
-    @property
-    def abstract_syntaxes(self) -> tuple[str, ...]:
-        """The abstract syntaxes asked for, in the order of their contexts."""
-        return tuple(str(context.abstract_syntax) for context in self.contexts)
+    #: the abstract syntaxes asked for, in the order of their contexts
+    abstract_syntaxes: tuple[str, ...] = ()
 
 
+@lru_cache(1024)
 def read_ae_title(field: bytes) -> str:
     """An AE title of 16 bytes without its insignificant spaces; bytes outside the default repertoire become ``?``."""
     text = field.decode("ascii", "replace").strip(" \0")
@@ -162,9 +161,11 @@ def _collect(primitive: A_ASSOCIATE, identity: UserIdentity | None) -> Proposal:
             version = item.implementation_version_name or ""
         elif isinstance(item, AsynchronousOperationsWindowNegotiation):
             asynchronous = True
+    contexts = tuple(primitive.presentation_context_definition_list)
     return Proposal(
         application_context=str(primitive.application_context_name or ""),
-        contexts=tuple(primitive.presentation_context_definition_list),
+        contexts=contexts,
+        abstract_syntaxes=tuple(str(context.abstract_syntax) for context in contexts),
         max_pdu=max_pdu,
         implementation_class_uid=str(primitive.implementation_class_uid or ""),
         implementation_version=version,

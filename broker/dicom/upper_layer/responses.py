@@ -3,7 +3,7 @@
 Owns the way from one received message to a handler's Request and from a Response to bytes.  Calls no handler.
 """
 
-from broker.dicom.messages import Association, Request, Response
+from broker.dicom.messages import Association, ReadyResponses, Request, Response
 from broker.dicom.upper_layer import commands
 from broker.dicom.upper_layer.assembler import Message
 from broker.dicom.upper_layer.commands import Command, Operation, encode_response
@@ -36,6 +36,10 @@ def refusal_of(command: Command, context: AgreedContext) -> Response | None:
     return Response(commands.NO_SUCH_SOP_CLASS if is_n_service else commands.SOP_CLASS_NOT_SUPPORTED)
 
 
+#: devices that ask once per association use one message ID, two or three use two; more is not worth the memory
+_KEPT_ENCODINGS = 2
+
+
 class ResponseEncoder:
     """Encodes the responses to one request.
 
@@ -62,8 +66,18 @@ class ResponseEncoder:
         return encoded_command + data_pdus(self._context_id, False, response.dataset, self._max_pdu)
 
     def encode_all(self, responses: tuple[Response, ...]) -> bytes:
-        """All PDUs of these responses."""
-        return b"".join(map(self.encode, responses))
+        """All PDUs of these responses; of those that are given again and again, made once for requests alike."""
+        if not isinstance(responses, ReadyResponses):
+            return b"".join(map(self.encode, responses))
+        command = self._command
+        key = (command.operation, command.message_id, command.sop_class_uid, self._context_id, self._max_pdu)
+        encoded = responses.encoded.get(key)
+        if encoded is None:
+            encoded = b"".join(map(self.encode, responses))
+            if len(responses.encoded) >= _KEPT_ENCODINGS:
+                responses.encoded.clear()
+            responses.encoded[key] = encoded
+        return encoded
 
     def _encode_command(self, response: Response) -> bytes:
         return data_pdus(self._context_id, True, encode_response(self._command, response), self._max_pdu)

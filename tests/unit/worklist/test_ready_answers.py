@@ -5,7 +5,7 @@ import pytest
 from broker.dicom.charset import choices
 from broker.dicom.datasets import IMPLICIT_LITTLE
 from broker.dicom.encoding import encoder
-from broker.dicom.messages import Response
+from broker.dicom.messages import ReadyResponses, Response
 from broker.dicom.ready_answers import Answer, Question, ReadyAnswers
 from broker.domain.query import WorklistQuery
 
@@ -17,7 +17,7 @@ def question(limit: int = 0, status: int = 0xFF00) -> Question:
 
 
 def answer(size: int = 10) -> Answer:
-    return Answer((Response(0xFF00, b"x" * size), Response(0)), (1,))
+    return Answer(ReadyResponses((Response(0xFF00, b"x" * size), Response(0))), (1,))
 
 
 @pytest.mark.parametrize(
