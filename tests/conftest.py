@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.dicom import library
 from tests.support import databases, nats, postgres, rabbitmq, requirements
 from tests.support.postgres import PostgresServer
 from tests.support.process import BrokerProcess
@@ -16,8 +17,9 @@ StartBroker = Callable[..., BrokerProcess]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuses a misspelt BROKER_TEST_REQUIRE before any test is run."""
+    """Refuses a misspelt BROKER_TEST_REQUIRE before any test is run; pynetdicom closes what it opens."""
     requirements.required()
+    library.mend_sockets()
 
 
 @pytest.fixture(scope="session")

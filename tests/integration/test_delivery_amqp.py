@@ -250,8 +250,8 @@ def _cut_while(wire: Wire, work: Callable[[], Outcome]) -> Outcome:
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(work)
         until(lambda: wire.held, 30, "an answer is on its way")
-        wire.let_answers_through()
         wire.cut()
+        wire.let_answers_through()
         return running.result(30)
 
 
