@@ -81,6 +81,8 @@ class WorklistHandler:
 
     def find_at_once(self, request: Request) -> tuple[Response, ...] | None:
         """The whole answer when it is at hand and nothing was committed since it was made, else None.  Never waits."""
+        if len(request.dataset) > _CACHED_SIZE:
+            return None  # long to read: not while everybody waits
         started = time.monotonic()
         try:
             asked = self._asked(request)

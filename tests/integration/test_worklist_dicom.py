@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from broker.dicom import scu
-from broker.dicom.datasets import TRANSFER_SYNTAXES
+from broker.dicom.datasets import IMPLICIT_LITTLE, TRANSFER_SYNTAXES
 from broker.dicom.plain import to_dataset
 from broker.domain.attributes import ROOT_LEVEL, SPS_SEQUENCE, STEP_LEVEL
 from broker.domain.devices import DeviceProfile
@@ -94,6 +94,16 @@ def test_refused_identifiers(
     final = scu.find(running.peer(), keys).final
     assert (final.status, final.offending) == (status, offending)
     assert 0 < len(final.error_comment) <= 64
+
+
+def test_keys_that_are_longer_than_any_value(running: Provider) -> None:
+    """SQLite refuses such patterns, and nothing is out of order because of that."""
+    put(running, Item())
+    for key, expected in (("A" * 60_000, 0), ("*A" * 20_000, 0), ("A" + "*" * 60_000, 1)):
+        found = scu.find(running.peer(), {"AccessionNumber": key})
+        assert (found.final.status, len(found.items)) == (0, expected)
+    final = scu.find(running.peer(transfer_syntaxes=(IMPLICIT_LITTLE,)), {"PatientComments": "x" * 70_000}).final
+    assert (final.status, final.error_comment) == (0xC000, "the data set is longer than 65536 bytes")
 
 
 def test_unsupported_keys_warn_and_stay_away(running: Provider) -> None:
