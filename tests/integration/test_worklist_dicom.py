@@ -94,6 +94,24 @@ def test_refused_identifiers(
     final = scu.find(running.peer(), keys).final
     assert (final.status, final.offending) == (status, offending)
     assert 0 < len(final.error_comment) <= 64
+    running.log.flush()
+    device = device_registry.find(running.context, running.directory, "CT1")
+    assert device is not None
+    (warning,) = (w.text for w in device.warnings if w.kind == "refused")
+    assert f"{status:04X}" in warning
+    assert final.error_comment in warning
+
+
+def test_a_time_in_a_date_key_is_noted(running: Provider) -> None:
+    put(running, Item(), Item(step={"ScheduledProcedureStepStartDate": "20261125"}))
+    keys = {**PATIENT_NAME, SPS_SEQUENCE: [{"ScheduledProcedureStepStartDate": "20261123093000-202611241000"}]}
+    assert len(scu.find(running.peer(), keys).items) == 1
+    running.log.flush()
+    device = device_registry.find(running.context, running.directory, "CT1")
+    assert device is not None
+    assert [w.text for w in device.warnings] == [
+        "it sends a time with the date ScheduledProcedureStepStartDate: only the date is compared"
+    ]
 
 
 def test_keys_that_are_longer_than_any_value(running: Provider) -> None:
