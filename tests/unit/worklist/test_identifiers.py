@@ -28,6 +28,11 @@ def test_an_empty_sequence_asks_for_all_of_the_step(sequence: list) -> None:
     assert identifier({SPS_SEQUENCE: sequence}).shape == ((SPS_SEQUENCE_TAG, WHOLE_STEP),)
 
 
+def test_blanks_that_begin_a_paragraph_are_part_of_the_key() -> None:
+    keys = identifier({"PatientComments": " a\\b ", "PatientID": " P1 ", "PregnancyStatus": 4}).keys
+    assert keys == {"PatientComments": [" a\\b"], "PatientID": ["P1"], "PregnancyStatus": ["4"]}
+
+
 def test_an_absent_sequence_is_not_returned() -> None:
     assert identifier({"PatientName": ""}).shape == ((0x00100010, ()),)
 
