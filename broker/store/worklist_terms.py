@@ -17,6 +17,8 @@ Alternative = tuple[str, tuple[str, ...]]
 STATION = "station"
 #: conditions with more alternatives than this are left to the evaluator
 _MOST_ALTERNATIVES = 40
+#: and conditions with longer values: SQLite refuses patterns of more than 50,000 bytes
+_LONGEST = 10_000
 
 ROOT_COLUMNS: Mapping[str, str] = {
     "AccessionNumber": "accession_number", "PatientID": "patient_id_value", "AdmissionID": "admission_id",
@@ -57,9 +59,13 @@ def terms(conditions: Iterable[Condition], columns: Mapping[str, str], *, sqlite
     found = []
     for condition in conditions:
         term = _term(condition, columns, sqlite=sqlite)
-        if term is not None and len(term.alternatives) <= _MOST_ALTERNATIVES:
+        if term is not None and len(term.alternatives) <= _MOST_ALTERNATIVES and _is_short(term):
             found.append((condition, term))
     return found
+
+
+def _is_short(term: Term) -> bool:
+    return all(len(value) <= _LONGEST for value in term.values)
 
 
 def _term(condition: Condition, columns: Mapping[str, str], *, sqlite: bool) -> Term | None:
