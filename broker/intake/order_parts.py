@@ -54,7 +54,7 @@ class ProcedurePart:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads groups with one sender's mapping; ``contents`` is False when only identities matter (cancellations)."""
+    """Reads groups with one sender's mapping; ``contents`` is False when only names of steps matter (cancellations)."""
 
     mapping: SenderMapping
     env: Environment
@@ -81,7 +81,8 @@ class Reader:
         mapped = self.level(Level.PROCEDURE, scopes[0])
         steps = [StepPart(self.level(Level.STEP, scope)) for scope in scopes]
         if not self.contents:
-            return ProcedurePart(mapped, {}, [step for step in steps if step.step_id])
+            named = [StepPart(step.mapped, dict(step.mapped.weak)) for step in steps]
+            return ProcedurePart(mapped, {}, [s for s in named if s.step_id or s.mapped.values or s.derived])
         known = self._catalogued(group)
         planned = self._planned(steps, known)
         for step, entry in planned:
