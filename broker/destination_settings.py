@@ -47,6 +47,7 @@ class _Destination(Section):
     first_retry: float = Field(0, ge=0)
     ceiling: float = Field(0, ge=0)
     rate: float = Field(0, ge=0)
+    alarm_minutes: float = Field(0, ge=0)
 
 
 class _Tls(Section):

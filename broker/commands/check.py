@@ -16,9 +16,11 @@ from broker.dicom.tls import TlsError, server_context
 from broker.domain.errors import Unavailable
 from broker.intake.catalogue import CatalogueError, load_catalogue
 from broker.intake.mapping_file import MappingError
+from broker.services import destinations as service
 from broker.settings import Settings
 from broker.settings_source import SettingsError, find_file, load
 from broker.store import migrate
+from broker.wiring import open_context
 
 
 class Grade(StrEnum):
@@ -200,6 +202,25 @@ def _destinations(settings: Settings) -> Iterator[Finding]:
         yield from (Finding(Grade.ERROR, "destination", f"{destination.name}: {problem}") for problem in found)
         if not found:
             yield _reach(destination)
+    yield from _late(settings)
+
+
+def _late(settings: Settings) -> Iterator[Finding]:
+    """Destinations whose oldest notification waits longer than it may."""
+    try:
+        present, newest = migrate.revision(settings.database_url)
+        if present != newest:
+            return
+        context = open_context(settings)
+    except (Unavailable, OSError):  # told by _database
+        return
+    try:
+        late = [status for status in service.statuses(context) if status.late]
+    finally:
+        context.database.close()
+    for status in late:
+        text = f"{status.name} is late: {service.late_words(status)}; see: broker destinations list"
+        yield Finding(Grade.WARNING, "destination", text)
 
 
 def _reach(destination: DestinationSettings) -> Finding:
