@@ -5,7 +5,7 @@ from alembic import op
 from broker.store import name_index
 
 revision = "0117"
-down_revision = "0110"
+down_revision = "0113"
 branch_labels = None
 depends_on = None
 
