@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from broker.delivery import extras
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
+from broker.destination_desk import Desk as DestinationDesk
 from broker.destination_settings import MppsEventDestination
 from broker.destinations import fhir_style, make_destination, retry_plan
 from broker.device_file import load_devices
@@ -279,7 +280,8 @@ def make_web(
         fhir=fhir_style(settings, PatientMode.CONTAINED),
         document_limit=settings.dicomweb.max_document_kib * 1024,
     )  # fmt: skip
-    return WebServer(config, context, desk, directory, dicomweb if settings.dicomweb.enabled else None)
+    shown = dicomweb if settings.dicomweb.enabled else None
+    return WebServer(config, context, desk, directory, shown, DestinationDesk(settings, context))
 
 
 def job_config(settings: Settings) -> JobConfig:

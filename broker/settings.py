@@ -178,6 +178,7 @@ class DeliverySettings(_Section):
     ceiling: Seconds = 300
     answer_timeout: Seconds = 30
     connect_timeout: Seconds = 10
+    alarm_minutes: float = Field(15, ge=0)
     templates_dir: str = ""
 
 

@@ -182,7 +182,8 @@ class Worker:
         outcome = self._attempt(entry)
         milliseconds = round((time.monotonic() - began) * 1000)
         _report(entry, outcome, milliseconds)
-        return Settlement(entry, outcome, milliseconds, timedelta(seconds=self._delay(entry, outcome)))
+        delay = timedelta(seconds=self._delay(entry, outcome))
+        return Settlement(entry, outcome, milliseconds, delay, self._breaker.failures)
 
     def _attempt(self, entry: Notification) -> Outcome:
         try:
@@ -220,9 +221,20 @@ def _report(entry: Notification, outcome: Outcome, milliseconds: int) -> None:
     level = logging.INFO if outcome.verdict is Verdict.DELIVERED else logging.WARNING
     words = "" if outcome.verdict is Verdict.DELIVERED else f", attempt {entry.attempts + 1}"
     _log.log(
-        level, "notification %s (%s) to %s: %s, took %d ms%s",
-        entry.message_id, entry.kind.value, entry.destination, outcome.verdict.value, milliseconds, words,
+        level, "notification %s (%s) to %s: %s%s, took %d ms%s",
+        entry.message_id, entry.kind.value, entry.destination, outcome.verdict.value, _reason(outcome), milliseconds,
+        words,
     )  # fmt: skip
+
+
+def _reason(outcome: Outcome) -> str:
+    """The kind of failure for the log.  The receiver's own words may quote a patient: they stay in the database."""
+    if outcome.verdict is Verdict.DELIVERED:
+        return ""
+    code = outcome.summary.get("answer", "")
+    if code:
+        return f" ({code})"
+    return "" if outcome.reachable else " (does not answer)"
 
 
 def _place(error: BaseException) -> str:

@@ -65,7 +65,8 @@ def find(context: Context, query: WorklistQuery) -> Iterator[WorklistEntry]:
 
 
 def _rows(context: Context, query: WorklistQuery, *, hidden: bool = False) -> Iterator[WorklistEntry]:
-    reader = store.Reader(query, sqlite=context.database.is_sqlite, hidden=hidden)
+    database = context.database
+    reader = store.Reader(query, sqlite=database.is_sqlite, hidden=hidden, name_index=database.has_name_index)
     page = context.database.read(lambda c: reader.page(c, None, _FIRST_PAGE))
     yield from page.rows
     while page.next is not None:
