@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from pydicom.charset import ENCODINGS_TO_CODES, python_encoding
 
+from broker.dicom.texts import proper_term
+
 UTF_8 = "ISO_IR 192"
 #: terms that stand for the default repertoire
 DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
@@ -132,7 +134,7 @@ ASCII = Charset("", ("ascii",))
 @lru_cache(maxsize=256)
 def charset(term: str) -> Charset | None:
     """The character set of a value of (0008,0005), values separated by backslash; None when it is not known."""
-    values = [value.strip() for value in term.split("\\")]
+    values = [proper_term(value) for value in term.split("\\")]
     if not all(value in python_encoding for value in values):
         return None
     codecs = tuple(dict.fromkeys("ascii" if v in DEFAULT_REPERTOIRE else python_encoding[v] for v in values))
