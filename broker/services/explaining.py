@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
-from broker.domain.attributes import SPS_SEQUENCE, Attributes
+from broker.domain.attributes import ROOT_LEVEL, SPS_SEQUENCE, Attributes
 from broker.domain.devices import DeviceProfile, Devices
 from broker.domain.errors import Refusal
 from broker.domain.explaining import Reason, reason
@@ -22,8 +22,8 @@ from broker.services.devices import QueryRecord
 from broker.services.worklist import Asking, ItemFilter, WorklistEntry
 from broker.store import device_registry as registry_store
 
-#: without any key: what a device asks that only opens its list
-_EVERYTHING: Attributes = {SPS_SEQUENCE: []}
+#: no key with a value, and every attribute: what a device asks that only opens its list
+_EVERYTHING: Attributes = {**{keyword: [] for keyword in ROOT_LEVEL}, SPS_SEQUENCE: []}
 _MOST = 200
 _UNKNOWN = "it is not registered, and unknown devices are refused (`dicom.unknown`): accept it on the devices page"
 _UNREADABLE = "its query had no key that could be read, and was answered {:04X}: its warnings tell why"

@@ -148,6 +148,7 @@ def step_id(data: bytes) -> str:
         (Item(status=StepStatus.STARTED), "started", "`shown`"),
         (Item({"PatientName": None}, complete=False), "PatientName", "Send the order again"),
         (Item(step={"ScheduledStationAETitle": ["MR1"]}), "ScheduledStationAETitle", "`stations`"),
+        (Item({"AccessionNumber": "A" * 17}), "AccessionNumber is longer", "`too_long`"),
     ],
 )
 def test_reasons_in_words(context: Context, item: Item, words: str, remedy: str) -> None:
