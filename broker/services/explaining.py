@@ -101,15 +101,15 @@ def explain_keys(
 ) -> Account:  # fmt: skip
     """What a query with these keys means now for the candidates."""
     asking = asking or Asking()
-    found = worklist.list_items(context, candidates)
+    found, more = worklist.candidates(context, candidates, _MOST)
     try:
         query = worklist.query_for(context, keys, device, asking)
     except Refusal as refusal:
         refused = f"its query is refused: {refusal.where}: {refusal.text}"
         return Account(device, keys, asked_at, (), refused=refused, asking=asking)
     within = _within_limit(context, query)
-    explained = tuple(Explanation(e, _verdict(query, e, device, keys, within)) for e in found[:_MOST])
-    return Account(device, keys, asked_at, explained, more=len(found) > _MOST, asking=asking)
+    explained = tuple(Explanation(e, _verdict(query, e, device, keys, within)) for e in found)
+    return Account(device, keys, asked_at, explained, more=more, asking=asking)
 
 
 def _verdict(
