@@ -168,7 +168,7 @@ _UNINDEXED_START: ColumnElement[str] = literal_column("+worklist_item.start_at")
 
 
 def waiting(connection: Connection, before: str, size: int) -> list[Row]:
-    """Open items without a start, and those that start before ``before``, the latest first; at most ``size`` of each."""
+    """Open items without a start, then those that start before ``before``, the latest first; ``size`` of each."""
     found = select(*_COLUMNS).where(_OPEN)
     undated = found.where(_item.start_at == "").order_by(_item.step_id).limit(size)
     earlier = found.where(_item.start_at > "", _item.start_at < before)
