@@ -17,6 +17,7 @@ from broker.services.devices import DeviceLog
 from broker.settings import Settings
 from broker.store import migrate
 from broker.wiring import open_context
+from broker.workers import Workers
 
 _log = logging.getLogger(__name__)
 _SWITCH_SECONDS = 0.0005
@@ -69,6 +70,9 @@ class Broker:
             await intake.start()
             stack.push_async_callback(intake.stop)
             self.ports["intake"] = intake.port
+            workers = Workers(self.settings, self.ports, self.context.database.tell_of_commit)
+            await workers.start()
+            stack.push_async_callback(workers.stop)
             self._stack = stack.pop_all()
 
     async def stop(self) -> None:

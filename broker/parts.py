@@ -144,7 +144,7 @@ def make_intake(settings: Settings, context: Context, reading: Reading) -> Intak
         max_frame=intake.max_frame_kib * 1024, idle_timeout=intake.idle_timeout or None,
         ssl_context=_intake_tls(settings),
         extra_ports=tuple(sorted({s.port for s in settings.senders if s.port} - {intake.port})),
-        handler=handler_config(settings),
+        handler=handler_config(settings), reuse_port=intake.workers > 1,
     )  # fmt: skip
     return IntakeListener(config, context, reading.mappings, reading.site)
 
@@ -227,7 +227,7 @@ def make_acceptors(
         host=dicom.host, port=dicom.port, ae_title=dicom.ae_title, max_pdu=dicom.max_pdu,
         max_associations=dicom.max_associations, network_timeout=dicom.idle_timeout or _NEVER,
         admit_in_worker=False, fuzzy_names=settings.worklist.fuzzy_names,
-        timezone_adjustment=settings.worklist.timezone_adjustment,
+        timezone_adjustment=settings.worklist.timezone_adjustment, reuse_port=dicom.workers > 1,
     )  # fmt: skip
     configs, tls = {"dicom": plain}, tls_config(settings)
     if tls is not None:
