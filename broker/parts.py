@@ -47,6 +47,7 @@ from broker.jobs import JobConfig
 from broker.services.context import Context
 from broker.services.device_registry import DeviceDirectory
 from broker.services.devices import DeviceLog
+from broker.services.explaining import SiteRules
 from broker.settings import SenderSettings, Settings
 from broker.settings_source import Problem, SettingsError
 from broker.shipped import config_folder
@@ -260,6 +261,11 @@ def make_web_desk(settings: Settings, context: Context, log: DeviceLog, director
     return WebDesk(context, config, directory, log)
 
 
+def site_rules(settings: Settings) -> SiteRules:
+    """What explanations of worklists need to know of the settings."""
+    return SiteRules(settings.worklist.limit, settings.dicom.unknown != "refuse")
+
+
 def make_web(
     settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory, dicomweb: WebDesk
 ) -> "WebServer":
@@ -270,7 +276,7 @@ def make_web(
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
-        version=version("worklist-broker"), worklist_limit=settings.worklist.limit,
+        version=version("worklist-broker"), worklist=site_rules(settings),
         fhir=fhir_style(settings, PatientMode.CONTAINED),
         document_limit=settings.dicomweb.max_document_kib * 1024,
     )  # fmt: skip
