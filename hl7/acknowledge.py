@@ -21,6 +21,7 @@ from hl7.message import Message, Segment
 from hl7.parsing import parse
 
 _ACCEPT_LEVEL = {AckCode.AA: AckCode.CA, AckCode.AE: AckCode.CE, AckCode.AR: AckCode.CR}
+_CONDITIONS = ("AL", "NE", "ER", "SU")
 _VERSION = re.compile(r"2\.\d(\.\d)?")
 _NEWEST = "2.9"
 _TEXT_LENGTH = 80
@@ -29,34 +30,39 @@ _TEXT_LENGTH = 80
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a sender wants to hear. In original mode there is one answer, at application level, on the same exchange."""
+    """What a sender wants to hear: the accept level in enhanced mode, the application level in either."""
 
     original: bool
     accept: AckCode | None
-    """enhanced mode: the code to answer at once, None for no answer"""
+    """enhanced mode: the code at accept level, None for no answer there"""
     application: AckCode | None
-    """original mode: the answer; enhanced mode: the code of a later message of its own, None for none"""
+    """the code at application level, None for no answer there"""
 
     @property
     def immediate(self) -> AckCode | None:
-        """The code to answer on the connection now."""
-        return self.application if self.original else self.accept
+        """The code to answer on the connection now.
+
+        There is one answer for each message. Who wants no accept acknowledgement waits for the application's.
+        """
+        return self.accept or self.application
 
 
 def wanted(message: Message | Header, outcome: AckCode) -> Wanted:
     """Which acknowledgements MSH-15 and MSH-16 ask for when processing ended with `outcome` (AA, AE or AR).
 
-    When the sender wants an application acknowledgement later, the accept level only says that the message is kept:
-    CA for AA and AE. Otherwise it is all that the sender hears, and carries the outcome.
+    The accept level carries the outcome: a message is answered when it has been processed, and a CA for what was
+    refused would be the last its sender hears of it.
     """
     header = message if isinstance(message, Header) else Header.of(message)
-    accept_condition, application_condition = header.accept_condition, header.application_condition
+    # what is not in the table asks for nothing in particular: its sender must not wait for ever
+    accept_condition, application_condition = (
+        condition if condition in _CONDITIONS else ""
+        for condition in (header.accept_condition, header.application_condition)
+    )
     if not accept_condition and not application_condition:
         return Wanted(True, None, outcome)
     application = outcome if _asked(application_condition, outcome) else None
     accept = _ACCEPT_LEVEL[outcome]
-    if application is AckCode.AE:
-        accept = AckCode.CA
     return Wanted(False, accept if _asked(accept_condition, accept) else None, application)
 
 

@@ -78,6 +78,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     kind = settings.database_url.partition(":")[0].partition("+")[0]
     try:
         present, newest = migrate.revision(settings.database_url)
+        names = present != newest or migrate.has_name_index(settings.database_url)
     except (Unavailable, OSError):  # OSError: SQLite's folder is not there and cannot be made
         yield Finding(Grade.ERROR, "database", f"{kind} cannot be reached; check database.url and that it runs")
         return
@@ -85,6 +86,10 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding(Grade.OK, "database", f"{kind}, schema {present}")
     else:
         text = f"{kind}, schema {present or 'none'}; `broker serve` or `broker db upgrade` brings it to {newest}"
+        yield Finding(Grade.WARNING, "database", text)
+    if not names:
+        remedy = "a Python whose SQLite has FTS5" if kind == "sqlite" else "an administrator: CREATE EXTENSION pg_trgm"
+        text = f"names are searched without an index, slowly in large databases; needs {remedy}, then a restart"
         yield Finding(Grade.WARNING, "database", text)
 
 

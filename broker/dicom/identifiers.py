@@ -29,6 +29,8 @@ SPECIFIC_CHARACTER_SET = 0x00080005
 TIMEZONE_OFFSET = 0x00080201
 #: never keys of the worklist, and no reason to warn: character set, zone of the times, the level of Query/Retrieve
 _IGNORED = frozenset({SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET, 0x00080052})
+#: bytes of an identifier that is read; real ones have hundreds, and it is decoded while other devices wait
+MOST_BYTES = 64 * 1024
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _CACHED_SIZE = 4096
 
@@ -75,7 +77,7 @@ def _read_cached(data: bytes, transfer_syntax_uid: str) -> Identifier:
 
 def _read(data: bytes, transfer_syntax_uid: str) -> Identifier:
     try:
-        decoded = datasets.decode(data, transfer_syntax_uid)
+        decoded = datasets.decode(data, transfer_syntax_uid, MOST_BYTES)
     except datasets.DatasetError as error:
         raise IdentifierError(FindStatus.IDENTIFIER_UNREADABLE, str(error)) from error
     return of_dataset(decoded.dataset, faulty_text=decoded.faulty_text)

@@ -17,7 +17,7 @@ from broker.dicom.identifiers import Identifier, IdentifierError
 from broker.dicom.messages import ReadyResponses, Request, Response
 from broker.dicom.ready_answers import Answer, Question, ReadyAnswers
 from broker.dicom.statuses import FindStatus
-from broker.dicom.worklist_oddities import note_cut, note_keys, note_withheld
+from broker.dicom.worklist_oddities import note_cut, note_keys, note_refused, note_withheld
 from broker.domain.devices import DeviceProfile, Devices
 from broker.domain.errors import Refusal, Unavailable
 from broker.domain.fitting import ItemUnfitError
@@ -81,6 +81,8 @@ class WorklistHandler:
 
     def find_at_once(self, request: Request) -> tuple[Response, ...] | None:
         """The whole answer when it is at hand and nothing was committed since it was made, else None.  Never waits."""
+        if len(request.dataset) > _CACHED_SIZE:
+            return None  # long to read: not while everybody waits
         started = time.monotonic()
         try:
             asked = self._asked(request)
@@ -118,11 +120,18 @@ class WorklistHandler:
                     self._ready.keep(asked.question, version, Answer(ReadyResponses(given), tuple(course.step_keys)))
                 yield response
         except IdentifierError as error:
-            yield _failure(error.status, error.text, error.tag)
+            yield self._refused(request, error.status, error.text, error.tag)
         except Refusal as refusal:
-            yield _failure(FindStatus.KEY_UNREADABLE, refusal.text, identifiers.tag_of(refusal.where))
+            tag = identifiers.tag_of(refusal.where)
+            yield self._refused(request, FindStatus.KEY_UNREADABLE, refusal.text, tag)
         except Unavailable:
+            _log.warning("C-FIND of %s not answered: the database cannot be reached", _who(request))
             yield _failure(FindStatus.OUT_OF_RESOURCES, "database not reachable, repeat later")
+
+    def _refused(self, request: Request, status: FindStatus, text: str, tag: int | None) -> Response:
+        _log.info("C-FIND of %s refused with 0x%04X: %s", _who(request), status, text)
+        note_refused(self._log, request.association.calling_ae_title, status, text, tag)
+        return _failure(status, text, tag)
 
     def _asked(self, request: Request) -> _Asked:
         """What the device wants to know; raises IdentifierError or Refusal when it asks wrongly."""
@@ -203,7 +212,10 @@ def _understood(
     return identifier, query_of(identifier.keys, shown, limit, manner)
 
 
+def _who(request: Request) -> str:
+    return f"{request.association.calling_ae_title!r} at {request.association.address}"
+
+
 def _failure(status: FindStatus, text: str, tag: int | None = None) -> Response:
-    _log.info("C-FIND answered 0x%04X: %s", status, text)
     comment = text.encode("ascii", "replace").decode("ascii")[:_COMMENT_LIMIT]
     return Response(status, error_comment=comment, offending=() if tag is None else (tag,))

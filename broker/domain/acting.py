@@ -4,14 +4,14 @@ Only steps that the message names are touched; a hold, a release or an appointme
 since changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from broker.domain.attributes import Value
 from broker.domain.errors import Reason, Refusal
-from broker.domain.model import Fact, FactKind, Order, OrderChange, OrderControl, Procedure, Step
+from broker.domain.model import Fact, FactKind, Order, OrderChange, OrderControl, Procedure, ProcedureChange, Step
 from broker.domain.order_policy import Decision, OrderPolicy
-from broker.domain.placing import find_procedure
+from broker.domain.placing import STEP_ID, find_procedure, find_step
 from broker.domain.states import WAITING, StepAction, StepStatus, after_action
 from broker.domain.stating import Ledger
 
@@ -60,12 +60,12 @@ def act(present: Order | None, change: OrderChange, policy: OrderPolicy, sender:
         if change.control is OrderControl.CANCEL and policy.unknown_cancel == "accept":
             return Decision(None)
         raise unknown(change, "check the placer and filler order numbers (ORC-2, ORC-3)")
-    action, named = ACTIONS[change.control], names(present, change)
-    ledger, facts = ledger_of(present, change, sender), list[Fact]()
+    action, ledger, facts = ACTIONS[change.control], ledger_of(present, change, sender), list[Fact]()
+    named = names(present, change, ledger)
 
     def moved(i: int, j: int, procedure: Procedure, step: Step) -> Step:
         path = status_path(i, j)
-        if not named(procedure, step) or (action in _REVERSIBLE and ledger.is_late(path)):
+        if not named(i, j) or (action in _REVERSIBLE and ledger.is_late(path)):
             return step
         ledger.state(path)
         return _act_on_step(procedure, step, action, change, policy, facts)
@@ -144,9 +144,8 @@ def appoint(present: Order, change: OrderChange, sender: str) -> Decision:
 
 def _appointed(present: Order, change: OrderChange, ledger: Ledger) -> list[tuple[int, dict[str, Value | None]]]:
     """For each procedure meant, by its place, what its steps get."""
-    cleared: dict[str, Value | None] = dict.fromkeys(_TIMES)
     if change.control is OrderControl.UNSCHEDULE:
-        return [(i, cleared) for i in range(len(present.procedures))]
+        return [(i, dict.fromkeys(_TIMES)) for i in _unscheduled(present, change, ledger)]
     found = []
     for wanted in change.procedures:
         stated = wanted.steps[0].attributes if wanted.steps else {}
@@ -164,23 +163,56 @@ def _appointed(present: Order, change: OrderChange, ledger: Ledger) -> list[tupl
     return found
 
 
-def names(present: Order, change: OrderChange) -> Callable[[Procedure, Step], bool]:
-    """Which steps a change is about: those it names, else those of the procedures it names, else all."""
-    step_ids = {s.scheduled_procedure_step_id for p in change.procedures for s in p.steps} - {None}
-    study_uids = {p.study_instance_uid for p in change.procedures} - {None}
-    procedure_ids = {p.requested_procedure_id for p in change.procedures} - {None}
-    known_steps = step_ids & {s.scheduled_procedure_step_id for s in present.steps}
-    known_procedures = {
-        p.key for p in present.procedures
-        if p.study_instance_uid in study_uids or p.requested_procedure_id in procedure_ids
+def _unscheduled(present: Order, change: OrderChange, ledger: Ledger) -> Sequence[int]:
+    """The procedures whose appointment ended: those it was for, all when it names none of the order's."""
+    sole = len(change.procedures) == 1
+    found = {find_procedure(present.procedures, wanted, ledger, sole=sole) for wanted in change.procedures}
+    return sorted(i for i in found if i is not None) or range(len(present.procedures))
+
+
+def names(present: Order, change: OrderChange, ledger: Ledger) -> Callable[[int, int], bool]:
+    """Which steps a change is about: those it names by ID or code, else those of the procedures it names, else all.
+
+    Asked by the places of procedure and step.  Raises Refusal with UNKNOWN_KEY for a number that is none of the
+    order's, so that no other step is taken for it.
+    """
+    found = [_named(present, wanted, ledger, change) for wanted in change.procedures]
+    chosen = {place for places in found for place in places}
+    return lambda procedure, step: not chosen or (procedure, step) in chosen
+
+
+def _named(present: Order, wanted: ProcedureChange, ledger: Ledger, change: OrderChange) -> set[tuple[int, int]]:
+    """The places of the steps that one procedure of a change is about; none when it names nothing by number."""
+    step_ids = {s.scheduled_procedure_step_id for s in wanted.steps} - {None}
+    known = {
+        (i, j) for i, p in enumerate(present.procedures) for j, s in enumerate(p.steps)
+        if s.scheduled_procedure_step_id in step_ids
     }  # fmt: skip
+    if known:
+        return known
+    index = find_procedure(present.procedures, wanted, ledger, sole=len(change.procedures) == 1)
+    if index is None:
+        if step_ids or wanted.requested_procedure_id or wanted.study_instance_uid:
+            raise _no_such_step(change)
+        return set()
+    steps = present.procedures[index].steps
+    places = [find_step(steps, s, f"{index}/", ledger, sole=len(wanted.steps) == 1) for s in wanted.steps]
+    if step_ids and None in places and not _numbered_here(index, len(steps), ledger):
+        raise _no_such_step(change)
+    return {(index, j) for j in places if j is not None} or {(index, j) for j in range(len(steps))}
 
-    def named(procedure: Procedure, step: Step) -> bool:
-        if known_steps:
-            return step.scheduled_procedure_step_id in known_steps
-        return not known_procedures or procedure.key in known_procedures
 
-    return named
+def _numbered_here(index: int, count: int, ledger: Ledger) -> bool:
+    """Whether a step of the procedure has an ID of ours, so that its sender may call it otherwise."""
+    return any(ledger.is_filled(f"{index}/{j}/{STEP_ID}") for j in range(count))
+
+
+def _no_such_step(change: OrderChange) -> Refusal:
+    text = (
+        "the order has no procedure or step with this number; check the requested procedure ID, the scheduled "
+        "procedure step ID and the Study Instance UID, or leave them out to mean the whole order"
+    )
+    return Refusal(Reason.UNKNOWN_KEY, text, where=change.where)
 
 
 def unknown(change: OrderChange, remedy: str) -> Refusal:

@@ -154,6 +154,8 @@ class PatientChange:
     attributes: Changes
     #: where the identifier stood, for refusals: ``PID-3``
     where: str = ""
+    #: what fills gaps: of weak sources and defaults of the mapping
+    filling: Attributes = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,8 @@ class VisitChange:
 
     admission: Identifier
     attributes: Changes
+    #: what fills gaps: of weak sources and defaults of the mapping
+    filling: Attributes = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ def _change_steps(
 ) -> tuple[Step, ...]:  # fmt: skip
     steps, ledger = list(procedure.steps), context.ledger
     for change in wanted:
-        index = _find_step(steps, change, path, ledger, sole=len(wanted) == 1)
+        index = find_step(steps, change, path, ledger, sole=len(wanted) == 1)
         named = change.scheduled_procedure_step_id
         if index is None:
             own = f"{path}{len(steps)}/"
@@ -207,7 +207,7 @@ def _change_steps(
     return tuple(steps)
 
 
-def _find_step(steps: list[Step], wanted: StepChange, path: str, ledger: Ledger, *, sole: bool) -> int | None:
+def find_step(steps: Sequence[Step], wanted: StepChange, path: str, ledger: Ledger, *, sole: bool) -> int | None:
     """By ID, else by protocol code, else the only step; never by position (mapping reference, section 9).
 
     A step that waits under an ID generated here may turn out to have another.

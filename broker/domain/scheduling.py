@@ -62,15 +62,18 @@ def _create(change: OrderChange, policy: OrderPolicy, numbering: Numbering) -> D
 
 def _place_again(present: Order, change: OrderChange, policy: OrderPolicy, numbering: Numbering) -> Decision:
     decision = _update(present, change, numbering)
-    if decision.order is None or not decision.facts:
+    if decision.order is None:
         return decision
     if present.steps and all(s.status is StepStatus.CANCELED for s in present.steps):
         if _canceled_since(present, change, numbering.sender):
             return replace(decision, order=_still_canceled(decision.order))
+        # also when it says nothing new: accepted, it would be on no list
         raise Refusal(
             Reason.DUPLICATE_KEY, "a canceled order has this order number; send the new order with a new number",
             where=change.where,
         )  # fmt: skip
+    if not decision.facts:
+        return decision
     if policy.known_new == "refuse":
         raise Refusal(
             Reason.DUPLICATE_KEY, "an order with this number exists and its content differs; send a change (XO)",
@@ -124,16 +127,19 @@ def _replace(present: Order, change: OrderChange, numbering: Numbering) -> Decis
     if decision.order is None:
         return decision
     facts: list[Fact] = list(decision.facts)
-    named = names(decision.order, change)
+    named = names(decision.order, change, ledger_of(decision.order, change, numbering.sender))
 
-    def settle(procedure: Procedure, step: Step) -> Step:
-        fresh = step.key is None or named(procedure, step)
+    def settle(i: int, j: int, procedure: Procedure, step: Step) -> Step:
+        fresh = step.key is None or named(i, j)
         if fresh or step.status not in WAITING | {StepStatus.HELD}:
             return step
         facts.append(step_moved(procedure, step, StepStatus.CANCELED))
         return replace(step, status=StepStatus.CANCELED)
 
-    procedures = tuple(replace(p, steps=tuple(settle(p, s) for s in p.steps)) for p in decision.order.procedures)
+    procedures = tuple(
+        replace(p, steps=tuple(settle(i, j, p, s) for j, s in enumerate(p.steps)))
+        for i, p in enumerate(decision.order.procedures)
+    )
     return Decision(replace(decision.order, procedures=procedures), tuple(facts))
 
 

@@ -23,15 +23,20 @@ def follow_start(before: Attributes, after: dict[str, Value], change: StepChange
     """``after`` with an end that fits the start when ``change`` moved the start and said nothing of the end.
 
     An end that came from the planned length follows the start; an end that a message stated stays, unless the step
-    would then end before it begins: it keeps its length instead.
+    would then end before it begins: it keeps its length instead.  Without a start there is no end.
     """
     stated = change.attributes
-    if any(keyword in stated for keyword in _END) or not any(keyword in stated for keyword in _START):
+    if any(keyword in stated for keyword in _END):
         return after
+    if _START[0] not in after:
+        return {keyword: value for keyword, value in after.items() if keyword not in _END}
     was, ended, start = _moment(before, _START), _moment(before, _END), _moment(after, _START)
+    planned = _planned(after, change)
+    if ended is None and start is not None and planned is not None and _END[0] in after:
+        # planned from the start the change assumes, which is not the one stored
+        return {**after, **_written(start + planned)}
     if was is None or ended is None or start is None or start == was:
         return after
-    planned = _planned(after, change)
     length = ended - was
     if length == planned or (ended <= start and length > timedelta()):
         return {**after, **_written(start + length)}

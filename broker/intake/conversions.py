@@ -37,6 +37,7 @@ def _whole(convert: Convert, *representations: str) -> Conversion:
 CONVERSIONS: dict[str, Conversion] = {
     "text": Conversion(texts.text, _TEXT | {"CS", "DS", "IS"}),
     "lines": _for(texts.block, "ST", "LT", "UT"),
+    "observations": _for(texts.observations, "ST", "LT", "UT"),
     "identifier": _for(texts.identifier, "LO", "SH", "UI", "AE"),
     "coded_text": Conversion(texts.coded_text, _TEXT),
     "coded_texts": Conversion(texts.coded_texts, _TEXT),

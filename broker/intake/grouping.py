@@ -44,9 +44,10 @@ class OrderGroup:
             return self.obr.field(4)
         return None if self.ais is None else self.ais.field(3)
 
-    def scope(self) -> Scope:
-        """Everything the order may be read from."""
-        return Scope(self.index, [*self.common, *self.segments])
+    def scope(self, *others: "OrderGroup") -> Scope:
+        """Everything the order may be read from, with ``others`` of the same order."""
+        segments = {s.line: s for group in (self, *others) for s in group.segments}
+        return Scope(self.index, [*self.common, *segments.values()])
 
     def step_scopes(self) -> list[Scope]:
         """One scope for each step: each IPC on its own (OMI), else the whole group.  Asked when the group is whole."""

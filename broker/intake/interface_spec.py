@@ -121,7 +121,7 @@ def _source(source: Source) -> str:
         text += f" where {source.where.path} {source.where.test}{values}"
     if source.after:
         text += f" after {source.after}"
-    return text + (" (catalogue first)" if source.weak else "")
+    return text + (" (weak)" if source.weak else "")
 
 
 def _tables(mapping: SenderMapping) -> str:

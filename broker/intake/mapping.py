@@ -4,7 +4,7 @@ Owns: which source wins, deletion by ``""``, policies for what is missing, and t
 Must not: know orders or the database; it sees one scope of segments at a time.
 
 A value in any source wins over an explicit null in an earlier one: a sender that deletes one field and fills its
-alternative has told the value.
+alternative has told the value.  A weak source has not.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,13 +36,35 @@ def evaluate(rules: Iterable[Rule], scope: Scope, env: Environment, *, creating:
     """
     out = Mapped()
     for rule in rules:
-        if rule.asks is not None and rule.asks.isdisjoint(scope.said):
-            found = False
-        else:
-            found = _identify(rule, scope, env, out) if rule.is_identity else _remembered(rule, scope, env, out)
+        silent = rule.asks is not None and rule.asks.isdisjoint(scope.said)
+        found = not silent and _found(rule, scope, env, out)
         if not found and rule.missing is not Missing.OMIT:
             _miss(rule, scope, env, out, creating=creating)
     return out
+
+
+def _found(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
+    """Whether the message says something for ``rule``, which is then in ``out``."""
+    if rule.is_identity:
+        return _identify(rule, scope, env, out)
+    if not rule.follows:
+        return _remembered(rule, scope, env, out)
+    return _followed(rule, scope, env, out)
+
+
+def _followed(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
+    """A rule that follows another: one source tells both, so what it leaves out is told to be absent."""
+    leader = rule.follows
+    if leader in out.values and out.values[leader] is None:
+        out.values[rule.keyword], out.trace[rule.keyword] = None, out.trace[leader]
+        return True
+    found = _remembered(rule, scope, env, out)
+    if found or leader not in out.values or leader not in out.chosen:
+        return found
+    place = out.trace[leader].place
+    out.values[rule.keyword] = rule.default or None
+    out.trace[rule.keyword] = Traced(Origin.DEFAULT if rule.default else Origin.DELETED, f"not said in {place}")
+    return True
 
 
 def _remembered(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
@@ -87,7 +109,7 @@ def _fill(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
             gathered += [v for v in value if v not in gathered]
         elif not rule.gather:
             _take(rule, source, present[0], value, out)
-            return True
+            return not source.weak or null is None or _delete(rule, null, out)
         out.trace.setdefault(rule.keyword, Traced(Origin.MESSAGE, present[0].place))
     if gathered:
         out.values[rule.keyword] = gathered

@@ -83,9 +83,9 @@ def transport(pieces: Sequence[Piece], env: Environment) -> Value | None:
 
 
 def pregnancy(pieces: Sequence[Piece], env: Environment) -> Value | None:
-    """Table ``pregnancy``: the first repetition it names, as a number (PS3.3 C.7.1.4, 1 no to 4 unknown)."""
+    """Table ``pregnancy``, of results (OBX) ``pregnancy_result``: the first value it names (PS3.3 C.7.1.4, 1 to 4)."""
     for piece in pieces:
-        value = env.look_up("pregnancy", piece.text)
+        value = env.look_up("pregnancy_result" if piece.path.segment == "OBX" else "pregnancy", piece.text)
         if value is not None and value.isdigit():
             return int(value)
     return None

@@ -54,7 +54,7 @@ class ProcedurePart:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads groups with one sender's mapping; ``contents`` is False when only identities matter (cancellations)."""
+    """Reads groups with one sender's mapping; ``contents`` is False when only names of steps matter (cancellations)."""
 
     mapping: SenderMapping
     env: Environment
@@ -81,7 +81,8 @@ class Reader:
         mapped = self.level(Level.PROCEDURE, scopes[0])
         steps = [StepPart(self.level(Level.STEP, scope)) for scope in scopes]
         if not self.contents:
-            return ProcedurePart(mapped, {}, [step for step in steps if step.step_id])
+            named = [StepPart(step.mapped, dict(step.mapped.weak)) for step in steps]
+            return ProcedurePart(mapped, {}, [s for s in named if s.step_id or s.mapped.values or s.derived])
         known = self._catalogued(group)
         planned = self._planned(steps, known)
         for step, entry in planned:
@@ -130,15 +131,23 @@ class Reader:
         if entry is not None:
             for keyword, value in self._catalogue_values(entry).items():
                 step.derived[keyword] = value
-                if keyword not in mapped.values:
+                if keyword not in mapped.values or (mapped.values[keyword] is None and keyword in _NEEDED):
                     mapped.trace[keyword] = _CATALOGUE
             self._plan_end(step, entry)
             mapped.problems = [replace(p, fatal=False) if p.keyword == "Modality" else p for p in mapped.problems]
+        self._reinstate(step, "Modality")
         modality = text({**step.derived, **_stated(mapped)}, "Modality")
         if not modality:
             self._note_missing_modality(mapped, group)
-        elif "ScheduledStationAETitle" not in {**step.derived, **mapped.values}:
+        elif "ScheduledStationAETitle" not in {**step.derived, **_stated(mapped)}:
             self._default_station(step, modality, group)
+        self._reinstate(step, "ScheduledStationAETitle")
+
+    def _reinstate(self, step: StepPart, keyword: str) -> None:
+        """What no list can do without, deleted by the message: as if it had never been said."""
+        values = step.mapped.values
+        if keyword in values and values[keyword] is None and keyword in step.derived:
+            values[keyword] = step.derived[keyword]
 
     def _plan_end(self, step: StepPart, entry: CatalogueStep) -> None:
         """The end by the planned length, where the message tells the start and not the end."""
@@ -171,18 +180,20 @@ class Reader:
         if titles:
             step.derived["ScheduledStationAETitle"] = list(titles)
             mapped.trace["ScheduledStationAETitle"] = Traced(Origin.DEFAULT, f"station of modality {modality}")
-        elif self.creating:
+        elif self.creating or "ScheduledStationAETitle" in mapped.values:
             note = "no station: the item is kept from devices until one is known; set a default station of its modality"
             mapped.problems.append(Problem("ScheduledStationAETitle", note, _place(group, 18)))
 
     def _note_missing_modality(self, mapped: Mapped, group: OrderGroup) -> None:
-        if self.creating and not any(p.keyword == "Modality" for p in mapped.problems):
+        spoken = self.creating or "Modality" in mapped.values
+        if spoken and not any(p.keyword == "Modality" for p in mapped.problems):
             note = "no modality: the item is kept from devices; list the procedure code in the catalogue"
             mapped.problems.append(Problem("Modality", note, _place(group, 4)))
 
 
 _CATALOGUE = Traced(Origin.CATALOGUE, "by procedure code")
 _PROTOCOL = "ScheduledProtocolCodeSequence"
+_NEEDED = "Modality", "ScheduledStationAETitle"
 _END = "ScheduledProcedureStepEndDate", "ScheduledProcedureStepEndTime"
 
 

@@ -20,7 +20,8 @@ IDENTITY = {
     "PatientID", "AdmissionID", "AccessionNumber", "PlacerOrderNumberImagingServiceRequest",
     "FillerOrderNumberImagingServiceRequest", "RequestedProcedureID", "StudyInstanceUID", "ScheduledProcedureStepID",
 }  # fmt: skip
-
+#: contents by which a message that has no numbers names procedures and steps
+NAMING = {"RequestedProcedureCodeSequence", "ScheduledProtocolCodeSequence"}
 
 #: shapes of messages whose relevant rules are remembered
 _MOST_PLANS = 4096
@@ -165,12 +166,15 @@ class SenderMapping:
     _plans: dict[object, tuple[Rule, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def relevant(self, level: Level, said: frozenset[tuple[str, int]], *, contents: bool) -> tuple[Rule, ...]:
-        """The rules of a level that a message with these fields can concern; without ``contents`` only identities."""
+        """The rules of a level that a message with these fields can concern; without ``contents`` only what names."""
         plan = self._plans.get((level, said, contents))
         if plan is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            plan = tuple(r for r in self.rules[level] if (contents or r.is_identity) and r.may_say(said))
+            plan = tuple(
+                r for r in self.rules[level]
+                if (contents or r.is_identity or r.keyword in NAMING) and r.may_say(said)
+            )  # fmt: skip
             self._plans[level, said, contents] = plan
         return plan
 

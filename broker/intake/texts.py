@@ -39,6 +39,16 @@ def block(pieces: Sequence[Piece], env: Environment) -> Value | None:
     return clean_block("\n".join(piece.text for piece in pieces))
 
 
+def observations(pieces: Sequence[Piece], env: Environment) -> Value | None:
+    """Each result (OBX) as a line: what was observed, the value and its unit, as in ``Creatinine 88 umol/L``."""
+    lines = []
+    for piece in pieces:
+        observed = piece.segment.field(3)
+        name = observed.part(2) or observed.part(1)
+        lines.append(" ".join(part for part in map(clean_line, (name, piece.text, piece.unit)) if part))
+    return clean_block("\n".join(dict.fromkeys(lines)))
+
+
 def identifier(pieces: Sequence[Piece], env: Environment) -> Value | None:
     """The text as it is; what cannot be written in an identifier is refused, never changed."""
     values = [piece.text for piece in pieces]

@@ -33,6 +33,8 @@ class _Draft:
     scope: Scope
     reader: Reader
     request: Mapped
+    #: further groups with the same order number
+    others: list[OrderGroup] = field(default_factory=list)
     procedures: list[ProcedurePart] = field(default_factory=list)
 
     @property
@@ -105,6 +107,8 @@ class OrderReader:
             (present or draft).procedures.append(part)
         if present is None:
             self.drafts.append(draft)
+        else:
+            present.others.append(group)
 
     def _same_order(self, draft: _Draft) -> _Draft | None:
         """The draft of an earlier group with the same numbers.
@@ -128,6 +132,10 @@ class OrderReader:
         return None
 
     def _finish(self, draft: _Draft) -> None:
+        if draft.others:
+            # what is said of order, visit and patient may stand in any group of the order
+            draft.scope = draft.group.scope(*draft.others)
+            draft.request = draft.reader.level(Level.REQUEST, draft.scope)
         patient, visit = draft.reader.level(Level.PATIENT, draft.scope), draft.reader.level(Level.VISIT, draft.scope)
         combined = combine(draft.procedures)
         for mapped in (patient, visit, draft.request, *combined.mapped):
@@ -158,4 +166,5 @@ def _differ(one: Identifier | None, other: Identifier | None) -> bool:
 
 
 def _if_creating(draft: _Draft) -> Mapping[str, Value]:
-    return draft.request.defaults if draft.control is OrderControl.PLACE else {}
+    request = draft.request
+    return {**request.defaults, **request.weak} if draft.control is OrderControl.PLACE else {}

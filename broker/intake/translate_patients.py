@@ -6,7 +6,7 @@ Owns: what each event asks for.  Must not: look patients up.
 from dataclasses import replace
 
 from broker.domain.attributes import TABLE, Level
-from broker.domain.model import Identifier, VisitChange
+from broker.domain.model import Identifier
 from broker.domain.requests import PatientMerge, PatientRename, PatientUnlink, PatientUpdate
 from broker.intake.environment import Unusable
 from broker.intake.grouping import patient_groups, patient_scope
@@ -53,7 +53,7 @@ def _update(index: Index, trigger: str, reader: Reader, translation: Translation
     translation.problems += patient.problems + visit.problems
     stay = visit_change(visit)
     if trigger in _WITHDRAWN:
-        stay = VisitChange(stay.admission, {**stay.attributes, **dict.fromkeys(_WITHDRAWN[trigger])})
+        stay = replace(stay, attributes={**stay.attributes, **dict.fromkeys(_WITHDRAWN[trigger])})
     event = index.message.first("EVN")
     at = occurred_at(index.message, reader.env, event.text(2) if event is not None else "")
     translation.changes.append(PatientUpdate(patient_change(patient), stay, trigger == ARRIVAL, at))

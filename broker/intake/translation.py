@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from broker.domain.attributes import Value
 from broker.domain.model import Identifier, PatientChange, VisitChange
 from broker.intake.environment import Environment
 from broker.intake.rules import Mapped, Problem, Traced
@@ -74,12 +75,17 @@ def _errors(problems: Iterable[Problem]) -> list[Hl7Error]:
 
 def patient_change(mapped: Mapped) -> PatientChange:
     """What a message says of the patient."""
-    return PatientChange(mapped.identifiers.get("PatientID", ()), mapped.values, where="PID-3")
+    return PatientChange(mapped.identifiers.get("PatientID", ()), mapped.values, "PID-3", _filling(mapped))
 
 
 def visit_change(mapped: Mapped) -> VisitChange:
     """What a message says of the visit."""
-    return VisitChange(mapped.identifier("AdmissionID") or Identifier(""), mapped.values)
+    return VisitChange(mapped.identifier("AdmissionID") or Identifier(""), mapped.values, _filling(mapped))
+
+
+def _filling(mapped: Mapped) -> dict[str, Value]:
+    """What is taken only where nothing is stored: of weak sources, else by default."""
+    return {**mapped.defaults, **mapped.weak}
 
 
 def occurred_at(message: Message, env: Environment, *stated: str) -> datetime | None:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from broker.domain.attributes import Value
 from broker.domain.errors import Reason, Refusal
 from broker.domain.merging import difference
 from broker.domain.model import Actor, Fact, FactKind, Identifier, Patient, PatientChange, Visit, VisitChange
 from broker.domain.requests import PatientUpdate
-from broker.domain.stating import SENDER, Ledger
+from broker.domain.stating import DEFAULTED, SENDER, Ledger
 from broker.services import items
 from broker.services.context import Context
 from broker.services.history import About, record
@@ -30,6 +31,9 @@ class KnownPatient:
     #: the message names an identifier that was merged into this patient
     merged: bool = False
 
+
+#: what an order adds to, of attributes that it does not change otherwise
+_WARNINGS = ("MedicalAlerts", "Allergies")
 
 _NO_VISIT = Visit(Identifier(""), {})
 
@@ -117,20 +121,34 @@ def _merged(present: Patient | None, change: PatientChange, stating: Stating, *,
         # what only an order told yields to whatever an ADT message says later
         ledger = stating.ledger({}, new=True)
         attributes = ledger.merge("", {}, change.attributes)
+        ledger.fill_in("", attributes, change.filling, DEFAULTED)
         return Patient(change.identifiers, attributes, stated=ledger.known if update else {})
     added = tuple(i for i in change.identifiers if i not in present.identifiers)
     person = replace(present, identifiers=present.identifiers + added)
     if not update:
-        gaps = {k: v for k, v in change.attributes.items() if v is not None and k not in present.stated}
-        return replace(person, attributes={**gaps, **present.attributes})
+        said = {**change.filling, **change.attributes}
+        gaps = {k: v for k, v in said.items() if v is not None and k not in present.stated}
+        return replace(person, attributes={**gaps, **present.attributes, **_added(present, change)})
     ledger = stating.ledger(present.stated)
-    return replace(person, attributes=ledger.merge("", present.attributes, change.attributes), stated=ledger.known)
+    attributes = ledger.merge("", present.attributes, change.attributes)
+    ledger.fill_in("", attributes, change.filling, DEFAULTED)
+    return replace(person, attributes=attributes, stated=ledger.known)
+
+
+def _added(present: Patient, change: PatientChange) -> dict[str, Value]:
+    """What warns of harm is added to what is known, whoever says it: no authority for demographics knows it all."""
+    added: dict[str, Value] = {}
+    for keyword in _WARNINGS:
+        known, said = present.attributes.get(keyword), change.attributes.get(keyword)
+        if isinstance(known, list) and isinstance(said, list):
+            added[keyword] = [*known, *(value for value in said if value not in known)]
+    return added
 
 
 def _unlike(present: Patient, change: PatientChange) -> tuple[str, ...]:
     """In which known attributes an order message says something else."""
     stored = {k: present.attributes.get(k) for k, v in change.attributes.items() if k in present.attributes}
-    return tuple(k for k, value in stored.items() if change.attributes[k] != value)
+    return tuple(k for k, v in stored.items() if change.attributes[k] != v and k not in _added(present, change))
 
 
 def _without_taken(connection: Connection, present: Patient | None, wanted: Patient) -> tuple[Patient, tuple[str, ...]]:
@@ -152,6 +170,7 @@ def _save_visit(
     ledger = stating.ledger(known, new=present is None)
     stored = present.attributes if present is not None else {}
     attributes = ledger.merge("", stored, change.attributes)
+    ledger.fill_in("", attributes, change.filling, DEFAULTED)
     key = present.key if present is not None else None
     wanted = Visit(change.admission or Identifier(""), attributes, key, ledger.known)
     if wanted == present and key is not None:

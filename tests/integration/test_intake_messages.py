@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
@@ -260,6 +260,7 @@ CONDITIONS = [
     (b"AL", b"NE", b"CA"),
     (b"AL", b"AL", b"CA"),
     (b"NE", b"NE", None),
+    (b"NE", b"AL", b"AA"),
     (b"ER", b"NE", None),
     (b"SU", b"", b"CA"),
 ]
@@ -271,6 +272,14 @@ def test_enhanced_mode(context, accept, application, code):
     answer = answer_of(context, raw)
     assert (b"\rMSA|" + code in answer) if code else answer == b""
     assert journalled(context) == ["applied"]
+
+
+@pytest.mark.parametrize("application", [b"AL", b"NE", b"ER"])
+def test_a_refusal_is_heard_in_enhanced_mode(context, application):
+    raw = NEW.replace(b"|NW|", b"|CA|").replace(b"|2.3.1||||||", b"|2.3.1|||AL|" + application + b"||")
+    answer = answer_of(context, raw)
+    assert b"\rMSA|CE" in answer
+    assert b"^204&" in answer
 
 
 def test_batch_is_answered_as_a_batch(context):
@@ -361,6 +370,8 @@ MANGLED = st.one_of(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=MANGLED)
+@example(raw=b"FHS")
+@example(raw=b"BHS|^~\\&|RIS\r" + NEW + b"BTS|1\rBHS\r" + CHANGE)
 def test_no_bytes_break_the_handler_or_leave_half_a_change(sqlite_url, raw):
     database = Database(sqlite_url)
     try:

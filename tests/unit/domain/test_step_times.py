@@ -47,9 +47,22 @@ def test_end_by_length(start, minutes, end):
         (("20260709 0900", "20260709 0920"), times("20260709 1100", "20260709 1105"), {}, "20260709 1105"),
         # nothing about the start: nothing moves
         (("20260709 0900", "20260709 0920"), {"Modality": "CT"}, times("", "20260709 0950"), "20260709 0920"),
+        # without a start there is no end, whatever was planned from the moment of receipt
+        (("20260709 0900", "20260709 0920"), dict.fromkeys(START), {}, ""),
+        (("", "20260709 0920"), {}, times("", "20261126 0950"), ""),
     ],
 )
 def test_end_follows_start(before, stated, derived, end):
     stored = times(*before)
-    after = follow_start(stored, {**stored, **stated}, StepChange("S1", stated, derived))
+    merged = {k: v for k, v in {**stored, **stated}.items() if v is not None}
+    after = follow_start(stored, merged, StepChange("S1", stated, derived))
     assert {k: v for k, v in after.items() if k in END} == times("", end)
+
+
+def test_an_end_planned_from_the_moment_of_receipt_is_put_behind_the_stored_start() -> None:
+    received = times("20261126 1450")
+    planned = times("", "20261126 1510")
+    after = follow_start(times("20260709 0900"), {**times("20260709 0900"), **planned}, StepChange(
+        "S1", {}, planned, received,
+    ))  # fmt: skip
+    assert after == times("20260709 0900", "20260709 092000")

@@ -98,8 +98,8 @@ START = (
 STARTS = [
     (
         "TQ1|||||||20240705",
-        {"ScheduledProcedureStepStartDate": "20240705"},
-        {"ScheduledProcedureStepStartTime": "000000"},
+        {"ScheduledProcedureStepStartDate": "20240705", "ScheduledProcedureStepStartTime": "000000"},
+        {},
     ),
     (
         "OBR" + "|" * 27 + "^^^202407060915",
@@ -108,9 +108,10 @@ STARTS = [
     ),
     (
         "TQ1|||||||20240705\rOBR" + "|" * 27 + "^^^202407060915",
-        {"ScheduledProcedureStepStartDate": "20240705"},
-        {"ScheduledProcedureStepStartTime": "000000"},
+        {"ScheduledProcedureStepStartDate": "20240705", "ScheduledProcedureStepStartTime": "000000"},
+        {},
     ),
+    ('TQ1|||||||""', {"ScheduledProcedureStepStartDate": None, "ScheduledProcedureStepStartTime": None}, {}),
     ("OBR||||X", {}, {"ScheduledProcedureStepStartDate": "20240705", "ScheduledProcedureStepStartTime": "123400"}),
 ]
 

@@ -80,3 +80,11 @@ def test_text_beyond_the_declared_set_becomes_a_wildcard(term: bytes) -> None:
     if term:
         raw = b"\x08\x00\x05\x00CS" + len(term).to_bytes(2, "little") + term + raw
     assert identifiers.read(raw, datasets.EXPLICIT_LITTLE).keys == {"PatientName": ["M*ller"]}
+
+
+@pytest.mark.parametrize("syntax", [datasets.IMPLICIT_LITTLE, datasets.DEFLATED_LITTLE])
+def test_an_identifier_that_would_hold_others_up_is_not_read(syntax: str) -> None:
+    data = datasets.encode({"00321066": {"vr": "UT", "Value": ["x" * identifiers.MOST_BYTES]}}, syntax)
+    with pytest.raises(IdentifierError) as error:
+        identifiers.read(data, syntax)
+    assert error.value.status is FindStatus.IDENTIFIER_UNREADABLE

@@ -1,0 +1,143 @@
+"""What orders say and leave out: groups, absent and deleted fields, measures and comments, on a real database."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.peers.feed import Feed, pid
+
+LATER = "20240705090000"
+
+
+@pytest.fixture
+def feed(database_url: str) -> Iterator[Callable[..., Feed]]:
+    feeds: list[Feed] = []
+
+    def make(**policy: Any) -> Feed:
+        feeds.append(Feed(database_url, **policy))
+        return feeds[-1]
+
+    yield make
+    for one in feeds:
+        one.close()
+
+
+def segment(name: str, **fields: str) -> str:
+    """A segment by field numbers: ``segment("OBR", f4="CTHEAD")``."""
+    numbered = {int(key[1:]): value for key, value in fields.items()}
+    return "|".join([name, *(numbered.get(n, "") for n in range(1, max(numbered) + 1))])
+
+
+def orc(control: str = "NW", order: str = "1", **fields: str) -> str:
+    return segment("ORC", f1=control, f2=f"P{order}^HIS", f5="SC", **fields)
+
+
+def obr(order: str = "1", **fields: str) -> str:
+    return segment("OBR", **{"f4": "CTHEAD^CT head^L", "f20": f"S{order}", "f24": "CT", **fields})
+
+
+def obx(code: str, value: str, unit: str = "") -> str:
+    return segment("OBX", f2="NM", f3=code, f5=value, f6=unit)
+
+
+WEIGHT, HEIGHT = "29463-7^Body weight^LN", "8302-2^Body height^LN"
+CREATININE, PREGNANT = "2160-0^Creatinine^LN", "82810-3^Pregnancy status^LN"
+
+
+def test_what_stands_in_a_further_group_of_the_same_order_counts(feed):
+    """Weight, comment and diagnosis of the second OBR, which were lost: the first group alone was read for them."""
+    one = feed()
+    second = (obr(f4="CTX^CT abdomen^L", f20="S2"), "NTE|1||fasting", obx(WEIGHT, "80", "kg"))
+    assert one.send("ORM^O01", pid(), orc(), obr(), *second, "DG1|1||R51^Headache^I10") == "AA"
+    for item in one.items().values():
+        assert (item["PatientWeight"], item["AdmittingDiagnosesDescription"]) == ("80", ["Headache"])
+    comments = {step: item.get("RequestedProcedureComments") for step, item in one.items().items()}
+    assert comments == {"S1": None, "S2": "fasting"}
+
+
+def test_results_of_the_patient_reach_the_item(feed):
+    one = feed()
+    measures = (obx(WEIGHT, "176", "[lb_av]"), obx(HEIGHT, "180", "cm"), obx(CREATININE, "88", "umol/L"))
+    order = (orc(), obr(), *measures, obx(PREGNANT, "LA15173-0^yes"))
+    assert one.send("ORM^O01", pid(), "PD1|", "NTE|1||deaf", *order) == "AA"
+    item = one.items()["S1"]
+    assert (item["PatientWeight"], item["PatientSize"], item["PregnancyStatus"]) == ("79.832", "1.8", 3)
+    assert item["AdditionalPatientHistory"] == "Creatinine 88 umol/L"
+    assert item["PatientComments"] == "deaf"
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "status"),
+    [(PREGNANT, "LA26683-5", 1), ("11449-6", "77386006^pregnant^SCT", 3), ("X^Pregnant^L", "possibly pregnant", 2),
+     ("X^Pregnant^L", "n", 1), ("X^Pregnant^L", "perhaps", None)],
+)  # fmt: skip
+def test_pregnancy_as_a_result(feed, code, value, status):
+    one = feed()
+    assert one.send("ORM^O01", pid(), orc(), obr(), segment("OBX", f2="CE", f3=code, f5=value)) == "AA"
+    assert one.items()["S1"].get("PregnancyStatus") == status
+
+
+def test_an_order_adds_to_the_warnings_that_are_known(feed):
+    """What an order says of a known patient is not taken over, save what warns of harm: that is added."""
+    one = feed()
+    assert one.send("ADT^A04", "EVN|A04", pid(), "PV1||O", "AL1|1|DA|LATEX^Latex") == "AA"
+    first = (pid(), "AL1|1|DA|PEN^Penicillin", orc(), obr(f13="diabetes"))
+    assert one.send("ORM^O01", *first, at=LATER) == "AA"
+    assert one.send("ORM^O01", pid(), orc(order="2"), obr("2", f13="pacemaker"), at=LATER) == "AA"
+    for item in one.items().values():
+        assert (item["Allergies"], item["MedicalAlerts"]) == (["Latex", "Penicillin"], ["diabetes", "pacemaker"])
+    # the authority says what there is
+    assert one.send("ADT^A08", "EVN|A08", pid(), "PV1||O", "AL1|1|DA|LATEX^Latex", at="20240705100000") == "AA"
+    assert one.items()["S1"]["Allergies"] == ["Latex"]
+
+
+START = "ScheduledProcedureStepStart"
+END = "ScheduledProcedureStepEnd"
+TIMES = [
+    # the time of the old day is not the time of the new one
+    ("^^^20240708", {START + "Date": "20240708", START + "Time": "000000", END + "Date": "20240708"}),
+    ("", {START + "Date": "20240706", START + "Time": "093000", END + "Time": "095000"}),
+    ('^^^""', {START + "Date": None, START + "Time": None, END + "Date": None, END + "Time": None}),
+    ('""', {START + "Date": None, START + "Time": None, END + "Date": None, END + "Time": None}),
+]
+
+
+@pytest.mark.parametrize(("timing", "expected"), TIMES)
+def test_date_and_time_are_told_together(feed, timing, expected):
+    one = feed()
+    assert one.send("ORM^O01", pid(), orc(f7="^^^202407060930"), obr()) == "AA"
+    assert one.send("ORM^O01", pid(), orc("XO", f7=timing), obr(), at=LATER) == "AA"
+    item = one.items()["S1"]
+    assert {keyword: item.get(keyword) for keyword in expected} == expected
+
+
+def test_a_deleted_station_or_modality_leaves_what_the_catalogue_says(feed):
+    one = feed()
+    assert one.send("ORM^O01", pid(), orc(f18="CT7"), obr()) == "AA"
+    assert one.items()["S1"]["ScheduledStationAETitle"] == ["CT7"]
+    assert one.send("ORM^O01", pid(), orc("XO", f18='""'), obr(f24='""'), at=LATER) == "AA"
+    item = one.items()["S1"]
+    assert (item["ScheduledStationAETitle"], item["Modality"]) == (["CT1"], "CT")
+
+
+def test_a_deleted_modality_that_nothing_replaces_is_said(feed):
+    one = feed()
+    assert one.send("ORM^O01", pid(), orc(), obr(f4="CTX^CT abdomen^L")) == "AA"
+    assert one.send("ORM^O01", pid(), orc("XO"), obr(f4="CTX^CT abdomen^L", f24='""'), at=LATER) == "AA"
+    assert "the item is kept from devices" in str(one.newest().changes)
+
+
+def test_the_name_of_the_institution_is_not_guessed_over_a_stated_one(feed):
+    one = feed()
+    assert one.send("ORM^O01", pid(), orc(f17="ORG^Clinic^L"), obr()) == "AA"
+    assert one.send("ORM^O01", pid(), orc("XO"), obr(), at=LATER) == "AA"
+    assert one.items()["S1"]["InstitutionName"] == "Clinic"
+    assert one.send("ORM^O01", pid(), orc("XO", f17='""'), obr(), at="20240705100000") == "AA"
+    assert "InstitutionName" not in one.items()["S1"]
+
+
+def test_the_facility_stands_for_an_institution_that_nobody_names(feed):
+    one = feed()
+    assert one.send("ORM^O01", pid(), orc(), obr()) == "AA"
+    assert one.items()["S1"]["InstitutionName"] == "RAD"
