@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from broker import parts
+from broker.destination_list import DestinationList
 from broker.jobs import Jobs
 from broker.services.context import Context
 from broker.services.devices import DeviceLog
@@ -45,6 +46,10 @@ class Broker:
             subscribers.on_join(delivery.wake)
             delivery.start()
             stack.push_async_callback(asyncio.to_thread, delivery.stop)
+            known = DestinationList(self.settings, self.context)
+            parts.follow_destinations(self.settings, self.context, delivery, subscribers, known)
+            known.start()
+            stack.push_async_callback(asyncio.to_thread, known.stop)
             jobs = Jobs(parts.job_config(self.settings), self.context, delivery.wake)
             jobs.start()
             stack.push_async_callback(asyncio.to_thread, jobs.stop)
@@ -57,7 +62,7 @@ class Broker:
             directory.start()
             stack.push_async_callback(asyncio.to_thread, directory.stop)
             dicomweb = parts.make_web_desk(self.settings, self.context, devices, directory)
-            web = parts.make_web(self.settings, self.context, desk, directory, dicomweb)
+            web = parts.make_web(self.settings, self.context, desk, directory, dicomweb, known)
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from broker.delivery import extras
+from broker.delivery.hl7_template_file import TemplateError
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
 from broker.destination_desk import Desk as DestinationDesk
-from broker.destination_settings import MppsEventDestination
+from broker.destination_list import DestinationList
+from broker.destination_settings import DestinationSettings, MppsEventDestination
 from broker.destinations import fhir_style, make_destination, retry_plan
 from broker.device_file import load_devices
 from broker.dicom.association_log import AssociationLog
@@ -181,6 +183,28 @@ def make_delivery(settings: Settings, context: Context, subscribers: Subscribers
     return DeliverySender(context, destinations, config)
 
 
+def follow_destinations(
+    settings: Settings, context: Context, sender: DeliverySender, subscribers: Subscribers, known: DestinationList
+) -> None:
+    """Have the senders follow what people add, change and remove."""
+
+    def changed(name: str, made: DestinationSettings | None) -> None:
+        sender.remove(name)
+        if made is None:
+            return
+        if isinstance(made, MppsEventDestination) and not made.host:
+            if settings.dicom.workers > 1:
+                raise ValueError("a device that connects by itself needs dicom.workers = 1: give it a host")
+            subscribers.subscribe(made.ae_title)
+        try:
+            destination = make_destination(settings, made, context, subscribers)
+        except TemplateError as error:
+            raise ValueError("; ".join(error.problems)) from None
+        sender.put(destination, retry_plan(settings, made), made.rate)
+
+    known.follow(changed)
+
+
 def provisioned_devices(settings: Settings) -> list[DeviceProfile]:
     """The devices of the settings file and of its CSV file.  Raises SettingsError with every problem of the latter."""
     listed = [d.profile() for d in settings.devices]
@@ -267,8 +291,9 @@ def site_rules(settings: Settings) -> SiteRules:
 
 
 def make_web(
-    settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory, dicomweb: WebDesk
-) -> "WebServer":
+    settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory, dicomweb: WebDesk,
+    known: DestinationList,
+) -> "WebServer":  # fmt: skip
     """The board, the programming interface and DICOMweb."""
     from broker.web.server import WebServer  # the web framework takes half a second, which commands should not wait
 
@@ -281,7 +306,7 @@ def make_web(
         document_limit=settings.dicomweb.max_document_kib * 1024,
     )  # fmt: skip
     shown = dicomweb if settings.dicomweb.enabled else None
-    return WebServer(config, context, desk, directory, shown, DestinationDesk(settings, context))
+    return WebServer(config, context, desk, directory, shown, DestinationDesk(settings, context, known))
 
 
 def job_config(settings: Settings) -> JobConfig:

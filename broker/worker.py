@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 import uvloop
 
 from broker import log, parts
+from broker.destination_list import DestinationList
 from broker.services.context import Context
 from broker.services.device_registry import DeviceDirectory
 from broker.services.devices import DeviceLog
@@ -67,6 +68,9 @@ async def _run(settings: Settings, duty: Duty, line: Connection) -> None:
         context = open_context(settings)
         stack.callback(context.database.close)
         context.database.on_commit(lambda: _say(line, COMMITTED))
+        known = DestinationList(settings, context)  # what happens here is told to those that people added, too
+        known.start()
+        stack.push_async_callback(asyncio.to_thread, known.stop)
         await _listen(stack, settings, duty, context)
         _log.info("worker process %d listens", duty.number)
         _say(line, LISTENING)

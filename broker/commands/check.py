@@ -10,6 +10,7 @@ import typer
 
 from broker import parts
 from broker.commands.common import ConfigOption
+from broker.destination_list import DestinationList
 from broker.destination_settings import DestinationSettings
 from broker.destinations import problems
 from broker.dicom.tls import TlsError, server_context
@@ -215,6 +216,7 @@ def _late(settings: Settings) -> Iterator[Finding]:
     except (Unavailable, OSError):  # told by _database
         return
     try:
+        DestinationList(settings, context).refresh()
         late = [status for status in service.statuses(context) if status.late]
     finally:
         context.database.close()

@@ -26,7 +26,7 @@ def list_destinations(config: ConfigOption = None) -> None:
     """List destinations: what waits, since when, last success and failure, who holds it, which are late."""
     with opened(config) as context:
         found = service.statuses(context)
-    headings = ("destination", "kind", "state", "waiting", "parked", "oldest (UTC)", "last success (UTC)")
+    headings = ("destination", "kind", "from", "state", "waiting", "parked", "oldest (UTC)", "last success (UTC)")
     table(headings, [_row(status) for status in found])
     for status in found:
         if status.hold is not None:
@@ -42,7 +42,8 @@ def list_destinations(config: ConfigOption = None) -> None:
 def _row(status: DestinationStatus) -> tuple[object, ...]:
     waiting = status.waiting
     oldest, last = _time(waiting.oldest), _time(status.condition.succeeded_at)
-    return status.name, status.kind, status.standing, waiting.pending, waiting.parked, oldest, last
+    source = "pages" if status.added else "settings" if status.kind else ""
+    return status.name, status.kind, source, status.standing, waiting.pending, waiting.parked, oldest, last
 
 
 def _failure(condition: Condition) -> str:

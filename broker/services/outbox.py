@@ -165,7 +165,7 @@ def attempts(context: Context, key: int) -> list[Attempt]:
 
 def backlogs(context: Context) -> list[Backlog]:
     """How each destination of the site is doing; also those that have entries but are no longer configured."""
-    names = [rule.name for rule in context.site.destinations]
+    names = [rule.name for rule in context.destinations]
     found = {b.destination: b for b in context.database.read(outbox_queries.backlogs)}
     rest = [name for name in sorted(found) if name not in names]
     return [found.get(name) or Backlog(name, 0, 0, 0, None, None) for name in [*names, *rest]]

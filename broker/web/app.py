@@ -16,6 +16,7 @@ from broker.web import (
     api,
     auth,
     delivery_api,
+    destination_forms,
     destination_pages,
     device_api,
     device_pages,
@@ -72,7 +73,8 @@ def create_app(
     app.state.parts = parts
     errors.install(app, failure)
     rooms = (
-        pages, exam_pages, step_pages, device_pages, habit_pages, destination_pages, notification_pages, messages,
+        pages, exam_pages, step_pages, device_pages, habit_pages, destination_forms,
+        destination_pages, notification_pages, messages,
         workbench, auth, api, device_api, step_api, delivery_api, dicomweb_routes, fhir, health,
     )  # fmt: skip
     for room in rooms:

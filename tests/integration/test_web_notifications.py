@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from broker.destination_desk import Desk
+from broker.destination_list import DestinationList
 from broker.domain.model import Actor, FactKind, Source
 from broker.domain.notifications import NotificationState, Outcome, Verdict
 from broker.services import api_tokens, delivering, destinations, outbox
@@ -55,7 +56,7 @@ async def staff(context: Context, role: Role = Role.OPERATOR) -> AsyncIterator[t
     settings = Settings.model_validate(
         {"destinations": [{"name": "ris", "kind": "hl7", "host": "127.0.0.1", "port": 1, "profile": "omg-o19"}]}
     )
-    app = create_app(WebConfig(), context, destinations=Desk(settings, context))
+    app = create_app(WebConfig(), context, destinations=Desk(settings, context, DestinationList(settings, context)))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
         yield client, await sign_in(client, context, role)
