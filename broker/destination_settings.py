@@ -22,6 +22,11 @@ AnyEvent = Literal[
     "exam_discontinued",
     "exam_unmatched", "exam_stuck", "study_available", "study_partly_available", "study_unmatched",
 ]  # fmt: skip
+#: what is told to FHIR servers
+ResourceEvent = Literal[
+    "started", "completed", "discontinued", "returned", "corrected", "placed", "changed", "canceled", "held",
+    "released", "reported", "study_available", "study_partly_available",
+]  # fmt: skip
 ExamEvent = Literal["exam_started", "exam_updated", "exam_completed", "exam_discontinued"]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -47,6 +52,7 @@ class _Destination(Section):
     first_retry: float = Field(0, ge=0)
     ceiling: float = Field(0, ge=0)
     rate: float = Field(0, ge=0)
+    alarm_minutes: float = Field(0, ge=0)
 
 
 class _Tls(Section):
@@ -248,7 +254,9 @@ class FhirDestination(_Destination, _Login):
     kind: Literal["fhir"]
     url: str
     patient: Literal["reference", "contained", "create"] = "reference"
-    events: tuple[OrderEvent, ...] = (*_ORDER_LIFE, "placed", "changed", "canceled", "held", "released")
+    events: tuple[ResourceEvent, ...] = (
+        *_ORDER_LIFE, "placed", "changed", "canceled", "held", "released", "study_available", "study_partly_available",
+    )  # fmt: skip
     latest_only: bool = False
     allow_private: bool = False
     tls_ca: str = ""

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from broker.services import availability, concluding, housekeeping, stuck
+from broker.services import availability, concluding, destinations, housekeeping, stuck
 from broker.services.context import Context
 
 
@@ -25,7 +25,7 @@ class JobConfig:
     images: timedelta = timedelta(minutes=1)
     #: None: messages are kept for ever
     keep_messages: timedelta | None = None
-    #: how often exams are looked for that never end
+    #: how often exams are looked for that never end, and destinations that are late
     watch: timedelta = timedelta(minutes=1)
     #: which process this is; no two of one database share it
     owner: str = "broker"
@@ -45,10 +45,11 @@ class Jobs:
         )  # fmt: skip
         for look in (availability.attach_waiting, concluding.look):
             self._scheduler.add_job(look, "interval", seconds=config.images.total_seconds(), args=(context,))
-        self._scheduler.add_job(
-            stuck.look, "interval", seconds=config.watch.total_seconds(), next_run_time=context.clock(),
-            args=(context, config.owner, 3 * config.watch),
-        )  # fmt: skip
+        for watch in (stuck.look, destinations.watch):
+            self._scheduler.add_job(
+                watch, "interval", seconds=config.watch.total_seconds(), next_run_time=context.clock(),
+                args=(context, config.owner, 3 * config.watch),
+            )  # fmt: skip
         if config.keep_messages is not None:
             self._scheduler.add_job(
                 housekeeping.sweep_messages, "interval", seconds=config.sweep.total_seconds(),

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from broker.delivery import extras
+from broker.delivery.hl7_template_file import TemplateError
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
-from broker.destination_settings import MppsEventDestination
+from broker.destination_desk import Desk as DestinationDesk
+from broker.destination_list import DestinationList
+from broker.destination_settings import DestinationSettings, MppsEventDestination
 from broker.destinations import fhir_style, make_destination, retry_plan
 from broker.device_file import load_devices
 from broker.dicom.association_log import AssociationLog
@@ -46,6 +49,7 @@ from broker.jobs import JobConfig
 from broker.services.context import Context
 from broker.services.device_registry import DeviceDirectory
 from broker.services.devices import DeviceLog
+from broker.services.explaining import SiteRules
 from broker.settings import SenderSettings, Settings
 from broker.settings_source import Problem, SettingsError
 from broker.shipped import config_folder
@@ -143,7 +147,7 @@ def make_intake(settings: Settings, context: Context, reading: Reading) -> Intak
         max_frame=intake.max_frame_kib * 1024, idle_timeout=intake.idle_timeout or None,
         ssl_context=_intake_tls(settings),
         extra_ports=tuple(sorted({s.port for s in settings.senders if s.port} - {intake.port})),
-        handler=handler_config(settings),
+        handler=handler_config(settings), reuse_port=intake.workers > 1,
     )  # fmt: skip
     return IntakeListener(config, context, reading.mappings, reading.site)
 
@@ -177,6 +181,28 @@ def make_delivery(settings: Settings, context: Context, subscribers: Subscribers
         rates={d.name: d.rate for d in settings.destinations if d.rate},
     )  # fmt: skip
     return DeliverySender(context, destinations, config)
+
+
+def follow_destinations(
+    settings: Settings, context: Context, sender: DeliverySender, subscribers: Subscribers, known: DestinationList
+) -> None:
+    """Have the senders follow what people add, change and remove."""
+
+    def changed(name: str, made: DestinationSettings | None) -> None:
+        sender.remove(name)
+        if made is None:
+            return
+        if isinstance(made, MppsEventDestination) and not made.host:
+            if settings.dicom.workers > 1:
+                raise ValueError("a device that connects by itself needs dicom.workers = 1: give it a host")
+            subscribers.subscribe(made.ae_title)
+        try:
+            destination = make_destination(settings, made, context, subscribers)
+        except TemplateError as error:
+            raise ValueError("; ".join(error.problems)) from None
+        sender.put(destination, retry_plan(settings, made), made.rate)
+
+    known.follow(changed)
 
 
 def provisioned_devices(settings: Settings) -> list[DeviceProfile]:
@@ -226,7 +252,7 @@ def make_acceptors(
         host=dicom.host, port=dicom.port, ae_title=dicom.ae_title, max_pdu=dicom.max_pdu,
         max_associations=dicom.max_associations, network_timeout=dicom.idle_timeout or _NEVER,
         admit_in_worker=False, fuzzy_names=settings.worklist.fuzzy_names,
-        timezone_adjustment=settings.worklist.timezone_adjustment,
+        timezone_adjustment=settings.worklist.timezone_adjustment, reuse_port=dicom.workers > 1,
     )  # fmt: skip
     configs, tls = {"dicom": plain}, tls_config(settings)
     if tls is not None:
@@ -259,9 +285,15 @@ def make_web_desk(settings: Settings, context: Context, log: DeviceLog, director
     return WebDesk(context, config, directory, log)
 
 
+def site_rules(settings: Settings) -> SiteRules:
+    """What explanations of worklists need to know of the settings."""
+    return SiteRules(settings.worklist.limit, settings.dicom.unknown != "refuse")
+
+
 def make_web(
-    settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory, dicomweb: WebDesk
-) -> "WebServer":
+    settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory, dicomweb: WebDesk,
+    known: DestinationList,
+) -> "WebServer":  # fmt: skip
     """The board, the programming interface and DICOMweb."""
     from broker.web.server import WebServer  # the web framework takes half a second, which commands should not wait
 
@@ -269,11 +301,12 @@ def make_web(
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
-        version=version("worklist-broker"), worklist_limit=settings.worklist.limit,
+        version=version("worklist-broker"), worklist=site_rules(settings),
         fhir=fhir_style(settings, PatientMode.CONTAINED),
         document_limit=settings.dicomweb.max_document_kib * 1024,
     )  # fmt: skip
-    return WebServer(config, context, desk, directory, dicomweb if settings.dicomweb.enabled else None)
+    shown = dicomweb if settings.dicomweb.enabled else None
+    return WebServer(config, context, desk, directory, shown, DestinationDesk(settings, context, known))
 
 
 def job_config(settings: Settings) -> JobConfig:

@@ -58,6 +58,7 @@ def make_rule(destination: DestinationSettings) -> DestinationRule:
         "kind": destination.kind,
         "modalities": frozenset(destination.modalities),
         "senders": frozenset(destination.senders),
+        "alarm_after": timedelta(minutes=destination.alarm_minutes) if destination.alarm_minutes else None,
     }
     if isinstance(destination, MppsDestination | IanDestination):
         forwards = Forwards.PERFORMED if isinstance(destination, MppsDestination) else Forwards.AVAILABILITY
@@ -92,6 +93,7 @@ def make_site(settings: Settings) -> Site:
         orders_update_patients=intake.orders_update_patients,
         shown=frozenset(StepStatus(s) for s in settings.worklist.shown),
         destinations=tuple(make_rule(d) for d in settings.destinations),
+        alarm_after=timedelta(minutes=settings.delivery.alarm_minutes) if settings.delivery.alarm_minutes else None,
         stuck=make_stuck_policy(settings),
     )
 

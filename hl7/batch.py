@@ -72,7 +72,7 @@ def is_batch(raw: bytes) -> bool:
 def split(raw: bytes) -> BatchFile:
     """Cut a file or frame into its messages; lines keep their bytes and are joined by CR.
 
-    Errors: UnreadableMessage when text stands before the first header.
+    Errors: UnreadableMessage when text stands before the first header, or a header does not name its delimiters.
     """
     collector = _Collector()
     for line in _LINE_END.split(raw.lstrip(b"\xef\xbb\xbf \t\r\n")):
@@ -115,6 +115,7 @@ class _Collector:
             self._end_batch(None)
             self._declared = _count(line)
         else:
+            _delimiters(line)  # a header that cannot be mirrored is refused before any message takes effect
             self._end_batch(None)
             if name == b"FHS":
                 self._file_header = line
@@ -164,9 +165,14 @@ def _trailer(name: bytes, header: bytes, count: int, comment: str) -> bytes:
     return separator.join(fields) + b"\r"
 
 
+def _delimiters(header: bytes) -> Delimiters:
+    """Of an FHS or BHS line: the segment name, the separator, at most five encoding characters, some blanks."""
+    return Delimiters.read(header[:12].decode(_CODEC))
+
+
 def _mirrored(header: bytes, name: bytes, now: datetime) -> bytes:
-    line = (header or name + b"|^~\\&").decode(_CODEC)
-    delimiters = Delimiters.read(line[:12])
+    header = header or name + b"|^~\\&"
+    line, delimiters = header.decode(_CODEC), _delimiters(header)
     received = [*line.split(delimiters.field), *[""] * 12]
     senders = [received[4], received[5], received[2], received[3]]
     own = [now.strftime("%Y%m%d%H%M%S%z"), "", "", "", new_control_id(), received[10]]

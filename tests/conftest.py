@@ -11,6 +11,7 @@ from tests.support import databases, nats, postgres, rabbitmq, requirements
 from tests.support.postgres import PostgresServer
 from tests.support.process import BrokerProcess
 from tests.support.rabbitmq import RabbitServer
+from tests.support.reused import ReusedDatabase
 
 BOTH_DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 StartBroker = Callable[..., BrokerProcess]
@@ -63,11 +64,16 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
     return databases.sqlite_copy(_sqlite_template, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def _postgres_reused(postgres_server: PostgresServer, _postgres_template: str) -> Iterator[ReusedDatabase]:
+    with ReusedDatabase(postgres_server, _postgres_template) as reused:
+        yield reused
+
+
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer, _postgres_template: str) -> Iterator[str]:
-    """A migrated PostgreSQL database of this test's own."""
-    with databases.postgres_database(postgres_server, _postgres_template) as (_, url):
-        yield url
+def postgres_url(_postgres_reused: ReusedDatabase) -> str:
+    """A migrated PostgreSQL database that holds nothing."""
+    return _postgres_reused.fresh()
 
 
 @pytest.fixture

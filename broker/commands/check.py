@@ -10,15 +10,18 @@ import typer
 
 from broker import parts
 from broker.commands.common import ConfigOption
+from broker.destination_list import DestinationList
 from broker.destination_settings import DestinationSettings
 from broker.destinations import problems
 from broker.dicom.tls import TlsError, server_context
 from broker.domain.errors import Unavailable
 from broker.intake.catalogue import CatalogueError, load_catalogue
 from broker.intake.mapping_file import MappingError
+from broker.services import destinations as service
 from broker.settings import Settings
 from broker.settings_source import SettingsError, find_file, load
 from broker.store import migrate
+from broker.wiring import open_context
 
 
 class Grade(StrEnum):
@@ -75,6 +78,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     kind = settings.database_url.partition(":")[0].partition("+")[0]
     try:
         present, newest = migrate.revision(settings.database_url)
+        names = present != newest or migrate.has_name_index(settings.database_url)
     except (Unavailable, OSError):  # OSError: SQLite's folder is not there and cannot be made
         yield Finding(Grade.ERROR, "database", f"{kind} cannot be reached; check database.url and that it runs")
         return
@@ -82,6 +86,10 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding(Grade.OK, "database", f"{kind}, schema {present}")
     else:
         text = f"{kind}, schema {present or 'none'}; `broker serve` or `broker db upgrade` brings it to {newest}"
+        yield Finding(Grade.WARNING, "database", text)
+    if not names:
+        remedy = "a Python whose SQLite has FTS5" if kind == "sqlite" else "an administrator: CREATE EXTENSION pg_trgm"
+        text = f"names are searched without an index, slowly in large databases; needs {remedy}, then a restart"
         yield Finding(Grade.WARNING, "database", text)
 
 
@@ -195,6 +203,26 @@ def _destinations(settings: Settings) -> Iterator[Finding]:
         yield from (Finding(Grade.ERROR, "destination", f"{destination.name}: {problem}") for problem in found)
         if not found:
             yield _reach(destination)
+    yield from _late(settings)
+
+
+def _late(settings: Settings) -> Iterator[Finding]:
+    """Destinations whose oldest notification waits longer than it may."""
+    try:
+        present, newest = migrate.revision(settings.database_url)
+        if present != newest:
+            return
+        context = open_context(settings)
+    except (Unavailable, OSError):  # told by _database
+        return
+    try:
+        DestinationList(settings, context).refresh()
+        late = [status for status in service.statuses(context) if status.late]
+    finally:
+        context.database.close()
+    for status in late:
+        text = f"{status.name} is late: {service.late_words(status)}; see: broker destinations list"
+        yield Finding(Grade.WARNING, "destination", text)
 
 
 def _reach(destination: DestinationSettings) -> Finding:

@@ -1,6 +1,7 @@
 """``broker destinations``: who is told, how each is doing, and holding one back."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from broker.commands.common import ConfigOption, Failure, opened, table
 from broker.domain.errors import Refusal
 from broker.domain.model import Actor, Source
+from broker.domain.notifications import Condition
 from broker.services import destinations as service
 from broker.services.context import Context
 from broker.services.destinations import DestinationStatus
@@ -21,23 +23,36 @@ _ACTOR = Actor(Source.PERSON, "command line")
 
 @app.command("list")
 def list_destinations(config: ConfigOption = None) -> None:
-    """List destinations: what waits, since when, the last success, and whether somebody holds it."""
+    """List destinations: what waits, since when, last success and failure, who holds it, which are late."""
     with opened(config) as context:
         found = service.statuses(context)
-    headings = ("destination", "kind", "state", "waiting", "parked", "delivered", "oldest (UTC)", "last success (UTC)")
+    headings = ("destination", "kind", "from", "state", "waiting", "parked", "oldest (UTC)", "last success (UTC)")
     table(headings, [_row(status) for status in found])
     for status in found:
         if status.hold is not None:
             reason = f": {status.hold.reason}" if status.hold.reason else ""
             typer.echo(f"{status.name}: {status.hold.how} by {status.hold.held_by}{reason}")
+        if status.condition.failed_at is not None:
+            typer.echo(f"{status.name}: {_failure(status.condition)}")
+    for status in found:
+        if status.late:
+            typer.echo(f"late: {status.name}: {service.late_words(status)}", err=True)
 
 
 def _row(status: DestinationStatus) -> tuple[object, ...]:
-    backlog = status.backlog
-    oldest = f"{backlog.oldest_waiting:%Y-%m-%d %H:%M}" if backlog.oldest_waiting else "-"
-    last = f"{backlog.last_delivered:%Y-%m-%d %H:%M}" if backlog.last_delivered else "-"
-    state = status.hold.how if status.hold else "sending" if status.kind else "not in the settings"
-    return status.name, status.kind, state, backlog.pending, backlog.parked, backlog.delivered, oldest, last
+    waiting = status.waiting
+    oldest, last = _time(waiting.oldest), _time(status.condition.succeeded_at)
+    source = "pages" if status.added else "settings" if status.kind else ""
+    return status.name, status.kind, source, status.standing, waiting.pending, waiting.parked, oldest, last
+
+
+def _failure(condition: Condition) -> str:
+    again = f"; tried again at {_time(condition.retry_at)}" if condition.failures else ""
+    return f"last failure {_time(condition.failed_at)}: {condition.words}{again}"
+
+
+def _time(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at else "-"
 
 
 @app.command()

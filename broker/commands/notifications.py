@@ -55,6 +55,19 @@ def list_notifications(
 
 
 @app.command()
+def show(key: KeyArgument, config: ConfigOption = None) -> None:
+    """Show one notification and every attempt, with the receiver's words."""
+    with opened(config) as context:
+        found = _chosen(context, key)
+        attempts = outbox.attempts(context, key)
+    state = f"{found.state}, {found.last_error}" if found.last_error else found.state
+    typer.echo(f"{found.key}: {found.kind} for {found.destination} about {found.subject}: {state}")
+    typer.echo(f"identifier {found.message_id}, created {found.created_at:%Y-%m-%d %H:%M:%S} UTC")
+    rows = [(f"{a.at:%Y-%m-%d %H:%M:%S}", a.result, a.milliseconds, a.detail) for a in attempts]
+    table(("at (UTC)", "result", "ms", "words"), rows)
+
+
+@app.command()
 def retry(key: KeyArgument, config: ConfigOption = None) -> None:
     """Send a waiting or parked notification as soon as its turn comes."""
     with opened(config) as context:
@@ -73,6 +86,13 @@ def skip(key: KeyArgument, config: ConfigOption = None) -> None:
     """Never send a notification, so that the later ones of the same order go out."""
     with opened(config) as context:
         _try(context, key, "skip")
+
+
+@app.command()
+def resend(key: KeyArgument, config: ConfigOption = None) -> None:
+    """Send a notification once more, also a delivered or skipped one, with the same identifier."""
+    with opened(config) as context:
+        _try(context, key, "resend")
 
 
 @app.command()
@@ -112,7 +132,7 @@ def _chosen(context: Context, key: int) -> Notification:
 
 
 def _try(context: Context, key: int, what: str) -> None:
-    act = {"retry": outbox.retry, "park": outbox.park, "skip": outbox.skip}[what]
+    act = {"retry": outbox.retry, "park": outbox.park, "skip": outbox.skip, "resend": outbox.resend}[what]
     try:
         act(context, key, _ACTOR)
     except Refusal as refusal:

@@ -32,7 +32,7 @@ def transaction(notification: Notification, known: OrderExams, style: FhirStyle)
     links = Links(known.number, reference, str(entries[0]["fullUrl"]) if entries else "")
     entries.append(_put(service_request(payload, style, links)))
     entries += [_put(task) for task in tasks(payload, style, links)]
-    entries += [_put(study) for study in imaging_studies(payload, known.exams, style, links)]
+    entries += [_put(study) for study in imaging_studies(payload, known, style, links)]
     own = identifier(style.naming.system("notification"), notification.message_id)
     return {"resourceType": "Bundle", "identifier": own, "type": "transaction", "entry": entries}
 

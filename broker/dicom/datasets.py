@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pydicom.datadict import dictionary_VR
 
-from broker.dicom.element_values import ValueLengthError, decode_value, encode_value
+from broker.dicom.element_values import TooManyValuesError, ValueLengthError, decode_value, encode_value
 from broker.dicom.texts import TextDecoder
 from broker.domain.dicom_json import Dataset, Element, items, key_of
 
@@ -38,6 +38,8 @@ _FOREIGN = frozenset({0x0000, 0x0002, 0xFFFE})
 VALUE_REPRESENTATIONS = _LONG_FORM | _SHORT_FORM
 #: levels of sequences within sequences that are read
 DEEPEST = 32
+#: elements and items of one data set that are read: an exam of 50,000 images has half as many
+MOST_PARTS = 300_000
 _INFLATED_LIMIT = 64 * 1024 * 1024
 
 
@@ -53,10 +55,12 @@ class Decoded:
     faulty_text: bool = False
 
 
-def decode(data: bytes, transfer_syntax_uid: str) -> Decoded:
-    """Read a whole data set.  Raises DatasetError."""
+def decode(data: bytes, transfer_syntax_uid: str, most_bytes: int = _INFLATED_LIMIT) -> Decoded:
+    """Read a whole data set of at most ``most_bytes``, inflated.  Raises DatasetError."""
     if transfer_syntax_uid == DEFLATED_LITTLE:
-        data = _inflate(data)
+        data = _inflate(data, most_bytes)
+    if len(data) > most_bytes:
+        raise DatasetError(f"the data set is longer than {most_bytes} bytes")
     reader = _Reader(data, little=transfer_syntax_uid != EXPLICIT_BIG)
     dataset, _ = reader.dataset(0, len(data), TextDecoder(), explicit=_is_explicit(transfer_syntax_uid), depth=0)
     return Decoded(dataset, reader.faulty_text)
@@ -82,11 +86,11 @@ def _is_explicit(transfer_syntax_uid: str) -> bool:
     return transfer_syntax_uid != IMPLICIT_LITTLE
 
 
-def _inflate(data: bytes) -> bytes:
+def _inflate(data: bytes, most_bytes: int) -> bytes:
     """Raw deflate (PS3.5 section A.5), bounded so that a few bytes cannot fill the memory."""
     inflater = zlib.decompressobj(-15)
     try:
-        plain = inflater.decompress(data, _INFLATED_LIMIT)
+        plain = inflater.decompress(data, most_bytes)
     except zlib.error as error:
         raise DatasetError("the deflated data set cannot be inflated") from error
     if inflater.unconsumed_tail or not inflater.eof:
@@ -122,6 +126,7 @@ class _Reader:
         self._implicit = struct.Struct(f"{order}HHI")
         self._long = struct.Struct(f"{order}I")
         self._short = struct.Struct(f"{order}H")
+        self._parts = 0
         self.faulty_text = False
 
     def dataset(
@@ -132,6 +137,7 @@ class _Reader:
             raise DatasetError("sequences are nested too deeply")
         found: dict[str, Element] = {}
         while at < end:
+            self._count()
             header = self._header(at, end, explicit=explicit)
             if header.tag == _ITEM_END and not closed:
                 return found, header.at
@@ -145,6 +151,12 @@ class _Reader:
         if not closed:
             raise DatasetError("an item has no end")
         return found, at
+
+    def _count(self) -> None:
+        """Each part costs memory many times its eight bytes."""
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise DatasetError(f"more than {MOST_PARTS} elements and items")
 
     def _header(self, at: int, end: int, *, explicit: bool) -> _Header:
         if at + 8 > end:
@@ -177,6 +189,8 @@ class _Reader:
             value = decode_value(header.vr, self._data[header.at : stop], decoder, little=self._little)
         except ValueLengthError as error:
             raise DatasetError(f"the element {_name(header.tag)} has a length that its numbers do not fill") from error
+        except TooManyValuesError as error:
+            raise DatasetError(f"the element {_name(header.tag)} has too many values") from error
         return value, stop
 
     def _sequence(
@@ -189,6 +203,7 @@ class _Reader:
         at = header.at
         found: list[dict[str, Element]] = []
         while at < stop:
+            self._count()
             item = self._header(at, stop, explicit=explicit)
             if item.tag == _SEQUENCE_END and open_end:
                 return _sequence(found), item.at

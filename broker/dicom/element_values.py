@@ -25,12 +25,20 @@ _SINGLE = frozenset({"ST", "LT", "UT", "UR"})
 _SPECIAL = re.compile(rb"[\\\x1b\0]")
 
 
+#: what an element of a short VR can hold at most (PS3.5 section 7.1.2: 65,534 bytes); implicit VR knows no such limit
+MOST_VALUES = 65_535
+
+
 class ValueLengthError(ValueError):
     """The bytes of a value do not make whole numbers."""
 
 
+class TooManyValuesError(ValueError):
+    """More values than ``MOST_VALUES``."""
+
+
 def decode_value(vr: str, value: bytes, decoder: TextDecoder, *, little: bool) -> Element:
-    """The element with these bytes as its value.  Raises ValueLengthError."""
+    """The element with these bytes as its value.  Raises ValueLengthError and TooManyValuesError."""
     if not value:
         return {"vr": vr}
     if vr in _STRINGS:
@@ -76,6 +84,8 @@ def _decode_strings(vr: str, value: bytes, decoder: TextDecoder) -> list[object]
     text = decoder.decode(value, name=vr == "PN")
     if vr in _SINGLE:
         return [text.rstrip(" \0") or None]
+    if text.count("\\") >= MOST_VALUES:
+        raise TooManyValuesError
     parts = [part.strip(" \0") for part in text.split("\\")]
     if vr == "PN":
         return [_person(part) for part in parts]
@@ -93,6 +103,8 @@ def _decode_numbers(vr: str, value: bytes, *, little: bool) -> list[object]:
     size = struct.calcsize(f"{order}{letter}")
     if len(value) % size:
         raise ValueLengthError
+    if len(value) // size > MOST_VALUES:
+        raise TooManyValuesError
     found = struct.iter_unpack(f"{order}{letter}", value)
     if vr == "AT":
         return [f"{group:04X}{element:04X}" for group, element in found]

@@ -17,7 +17,7 @@ from broker.dicom.identifiers import Identifier, IdentifierError
 from broker.dicom.messages import ReadyResponses, Request, Response
 from broker.dicom.ready_answers import Answer, Question, ReadyAnswers
 from broker.dicom.statuses import FindStatus
-from broker.dicom.worklist_oddities import note_cut, note_keys, note_withheld
+from broker.dicom.worklist_oddities import note_cut, note_keys, note_refused, note_withheld
 from broker.domain.devices import DeviceProfile, Devices
 from broker.domain.errors import Refusal, Unavailable
 from broker.domain.fitting import ItemUnfitError
@@ -81,6 +81,8 @@ class WorklistHandler:
 
     def find_at_once(self, request: Request) -> tuple[Response, ...] | None:
         """The whole answer when it is at hand and nothing was committed since it was made, else None.  Never waits."""
+        if len(request.dataset) > _CACHED_SIZE:
+            return None  # long to read: not while everybody waits
         started = time.monotonic()
         try:
             asked = self._asked(request)
@@ -118,11 +120,18 @@ class WorklistHandler:
                     self._ready.keep(asked.question, version, Answer(ReadyResponses(given), tuple(course.step_keys)))
                 yield response
         except IdentifierError as error:
-            yield _failure(error.status, error.text, error.tag)
+            yield self._refused(request, error.status, error.text, error.tag)
         except Refusal as refusal:
-            yield _failure(FindStatus.KEY_UNREADABLE, refusal.text, identifiers.tag_of(refusal.where))
+            tag = identifiers.tag_of(refusal.where)
+            yield self._refused(request, FindStatus.KEY_UNREADABLE, refusal.text, tag)
         except Unavailable:
+            _log.warning("C-FIND of %s not answered: the database cannot be reached", _who(request))
             yield _failure(FindStatus.OUT_OF_RESOURCES, "database not reachable, repeat later")
+
+    def _refused(self, request: Request, status: FindStatus, text: str, tag: int | None) -> Response:
+        _log.info("C-FIND of %s refused with 0x%04X: %s", _who(request), status, text)
+        note_refused(self._log, request.association.calling_ae_title, status, text, tag)
+        return _failure(status, text, tag)
 
     def _asked(self, request: Request) -> _Asked:
         """What the device wants to know; raises IdentifierError or Refusal when it asks wrongly."""
@@ -147,7 +156,7 @@ class WorklistHandler:
         sent = (request.dataset, request.transfer_syntax_uid)
         manner = device.manner(fuzzy=request.association.fuzzy_names)
         identifier, as_sent = understand(*sent, self._context.site.shown, self._config.limit, manner)
-        offset = offset_of(identifier.timezone) if request.association.timezone_adjustment else None
+        offset = _offset(request, identifier)
         query = worklist.for_device(self._context, as_sent, device, offset)
         warned = bool(identifier.unsupported) and device.warn_unsupported
         status = FindStatus.PENDING_KEY_NOT_SUPPORTED if warned else FindStatus.PENDING
@@ -185,12 +194,13 @@ class WorklistHandler:
             return None
 
     def _record(self, request: Request, course: _Course, seconds: float) -> None:
-        association = request.association
+        association, identifier = request.association, course.identifier
         self._log.queried(
             QueryRecord(
                 at=self._context.clock(), calling_ae_title=association.calling_ae_title, address=association.address,
-                keys=course.identifier.keys if course.identifier else {}, status=int(course.status),
+                keys=identifier.keys if identifier else {}, status=int(course.status),
                 answers=len(course.step_keys), milliseconds=round(seconds * 1000), step_keys=course.step_keys,
+                fuzzy_names=association.fuzzy_names, offset=_offset(request, identifier) if identifier else None,
             )
         )  # fmt: skip
 
@@ -203,7 +213,15 @@ def _understood(
     return identifier, query_of(identifier.keys, shown, limit, manner)
 
 
+def _offset(request: Request, identifier: Identifier) -> int | None:
+    """Minutes east of UTC in which the device means its times; None: as the site."""
+    return offset_of(identifier.timezone) if request.association.timezone_adjustment else None
+
+
+def _who(request: Request) -> str:
+    return f"{request.association.calling_ae_title!r} at {request.association.address}"
+
+
 def _failure(status: FindStatus, text: str, tag: int | None = None) -> Response:
-    _log.info("C-FIND answered 0x%04X: %s", status, text)
     comment = text.encode("ascii", "replace").decode("ascii")[:_COMMENT_LIMIT]
     return Response(status, error_comment=comment, offending=() if tag is None else (tag,))

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
+from broker.domain.names import lower
 from broker.domain.query import Between, Condition, Equal, Manner, Match, StartAt, WorklistQuery
 from broker.domain.query_keys import START_DATE, START_TIME, names_something
 from broker.domain.states import StepStatus
@@ -139,7 +140,7 @@ def _own_stations(condition: Condition, device: DeviceProfile) -> Condition:
 
 
 def _asks_for(condition: Match, ae_title: str) -> bool:
-    return condition.tests == (Equal(ae_title),)
+    return condition.tests == (Equal(lower(ae_title) if condition.caseless else ae_title),)
 
 
 def _one_of(keyword: str, values: Iterable[str]) -> Match:

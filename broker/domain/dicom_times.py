@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 _DATE = re.compile(r"(\d{4})\.?(0[1-9]|1[0-2])\.?(0[1-9]|[12]\d|3[01])(?:[0-2]\d(?:[0-5]\d){0,2})?")
 _TIME = re.compile(r"([01]\d|2[0-3])(?::?([0-5]\d)(?::?([0-5]\d|60)(?:\.\d{1,6})?)?)?")
+_TO_MIDNIGHT = re.compile(r"-\s*24(?::?00(?::?00(?:\.0+)?)?)?\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,10 @@ def date_span(key: str) -> Span | None:
 def time_span(key: str) -> Span | None:
     """``HH[MM[SS[.F]]]``, ``HH:MM:SS``, or a range of those, as six digits; None when it is neither.
 
-    A value of lower precision stands for the whole hour or minute; fractions of a second are not compared.
+    A value of lower precision stands for the whole hour or minute; fractions of a second are not compared.  A range up
+    to 24:00, which is no time of PS3.5, ends with the day.
     """
-    return _span(key, _time)
+    return _span(_TO_MIDNIGHT.sub("-235959", key), _time)
 
 
 def plain_date(value: str) -> str:

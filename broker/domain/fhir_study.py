@@ -1,7 +1,8 @@
 """Studies as FHIR R4 ImagingStudy resources, from what modalities report of their exams (MPPS).
 
-Known are the series and instances that were made, not that an archive has them: a study is ``registered``, or
-``entered-in-error`` when every exam of it chose the wrong worklist entry, so that its images show another patient.
+Known are the series and instances that were made: a study is ``registered``, ``available`` when archives told that
+they have all of them, or ``entered-in-error`` when every exam of it chose the wrong worklist entry, so that its images
+show another patient.
 """
 
 from collections.abc import Iterable
@@ -27,6 +28,8 @@ class OrderExams:
 
     number: str
     exams: tuple["PerformedExam", ...] = ()
+    #: Study Instance UIDs of which archives have every instance that is known
+    available: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,24 @@ class PerformedExam:
         return items(self.dataset, TAG["PerformedSeriesSequence"]) if text(self.dataset, TAG["Modality"]) else ()
 
 
-def imaging_studies(payload: Payload, exams: Iterable[PerformedExam], style: FhirStyle, links: Links) -> list[Json]:
-    """One for each study with at least one series, in the order they were begun."""
+def by_study(exams: Iterable[PerformedExam]) -> dict[str, list[PerformedExam]]:
+    """The exams of each study with at least one series, in the order they were begun."""
     studies: dict[str, list[PerformedExam]] = {}
     for exam in exams:
         if exam.study_instance_uid and exam.series:
             studies.setdefault(exam.study_instance_uid, []).append(exam)
-    return [_study(uid, found, payload, style, links) for uid, found in studies.items()]
+    return studies
+
+
+def imaging_studies(payload: Payload, known: OrderExams, style: FhirStyle, links: Links) -> list[Json]:
+    """One for each study with at least one series, in the order they were begun."""
+    made = []
+    for uid, exams in by_study(known.exams).items():
+        study = _study(uid, exams, payload, style, links)
+        if study["status"] == "registered" and uid in known.available:
+            study["status"] = "available"
+        made.append(study)
+    return made
 
 
 def _study(uid: str, exams: list[PerformedExam], payload: Payload, style: FhirStyle, links: Links) -> Json:

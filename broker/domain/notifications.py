@@ -5,7 +5,7 @@ Owns the terms shared by the services, the senders and the pages.  Must not know
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from broker.domain.model import FactKind
@@ -56,6 +56,8 @@ class DestinationRule:
     kinds: frozenset[FactKind] = frozenset()
     not_from: frozenset[str] = frozenset()
     latest_only: bool = False
+    #: an alarm is given when its oldest entry waits longer; None: as the site
+    alarm_after: timedelta | None = None
 
     def __post_init__(self) -> None:
         circular = self.events & NEVER_NOTIFIED
@@ -151,6 +153,49 @@ class Backlog:
     delivered: int
     oldest_waiting: datetime | None
     last_delivered: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for one destination: entries that are sent by themselves, entries that wait for a person."""
+
+    destination: str
+    pending: int = 0
+    parked: int = 0
+    #: since when the oldest of both waits
+    oldest: datetime | None = None
+    #: of ``pending``, those that a held destination is still sent
+    draining: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the last deliveries to one destination went."""
+
+    destination: str
+    succeeded_at: datetime | None = None
+    failed_at: datetime | None = None
+    #: the receiver's words at the last failure
+    words: str = ""
+    #: how often in a row it did not answer at all; 0 when it answers
+    failures: int = 0
+    #: it is left alone until then
+    retry_at: datetime | None = None
+    #: the alarm about its age was given
+    late_since: datetime | None = None
+
+
+class Standing(StrEnum):
+    """What a destination does now, in a word."""
+
+    SENDING = "sending"
+    NOT_ANSWERING = "not answering"
+    PAUSED = "paused"
+    DRAINING = "draining"
+    DRAINED = "drained"
+    DISABLED = "disabled"
+    #: entries are left of a destination that the settings name no more
+    GONE = "not in the settings"
 
 
 class Holding(StrEnum):

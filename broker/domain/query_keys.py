@@ -5,7 +5,7 @@ expected, ``*`` in any key), the answer is the one that keeps their lists alive.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from broker.domain.attributes import ROOT_LEVEL, SPS_SEQUENCE, STEP_LEVEL, Attribute, Attributes, Value, items_of, texts
 from broker.domain.comparing import comparable, fold_key
@@ -62,9 +62,17 @@ def query_of(
     for keyword, attribute in STEP_LEVEL.items():
         if keyword in step_keys and keyword not in (START_DATE, START_TIME):
             step += _conditions(step_keys, attribute, manner)
-    asks_status = any(isinstance(c, Match) and c.keyword == STATUS for c in step)
-    statuses = TELLABLE if asks_status else shown
+    statuses = TELLABLE if _names_status(step) else shown
     return WorklistQuery(tuple(root), tuple(step), statuses=statuses, limit=limit)
+
+
+def asks_for_status(query: WorklistQuery) -> bool:
+    """True when the device itself says which statuses it wants."""
+    return _names_status(query.step)
+
+
+def _names_status(step: Iterable[Condition]) -> bool:
+    return any(isinstance(c, Match) and c.keyword == STATUS for c in step)
 
 
 def _conditions(keys: Attributes, attribute: Attribute, manner: Manner) -> list[Condition]:

@@ -1,7 +1,7 @@
 """The site's choices that rules depend on: time zone, policies, who is told what.  Made from the settings once."""
 
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 
 from broker.domain.notifications import DestinationRule
 from broker.domain.performing import PerformedPolicy
@@ -24,5 +24,7 @@ class Site:
     #: the statuses a device sees when it does not ask for one
     shown: frozenset[StepStatus] = SHOWN_BY_DEFAULT
     destinations: tuple[DestinationRule, ...] = ()
+    #: an alarm is given when the oldest notification for a destination waits longer; None: never
+    alarm_after: timedelta | None = timedelta(minutes=15)
     #: how long an exam may run without a word
     stuck: StuckPolicy = field(default_factory=StuckPolicy)

@@ -5,6 +5,7 @@ names in Timezone Offset From UTC (0008,0201).
 """
 
 import re
+from calendar import monthrange
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone, tzinfo
 
@@ -14,7 +15,8 @@ from broker.domain.query import Between, Condition, StartAt, StartTime, Worklist
 TIMEZONE = "TimezoneOffsetFromUTC"
 _OFFSET = re.compile(r"([+-])(\d\d)(\d\d)\Z")
 _DATE, _TIME = "ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime"
-_FORM = "%Y%m%d%H%M%S"
+#: year, month, day, hour, minute, second in 14 digits
+_PARTS = ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
 _FURTHEST = 14 * 60
 
 
@@ -49,7 +51,7 @@ def at_site(query: WorklistQuery, site: tzinfo, offset: int, now: datetime) -> W
         times = None
     if dates is not None:
         zone = timezone(timedelta(minutes=offset))
-        spans = (Between(_moved(s.first, zone, site), _moved(s.last, zone, site)) for s in dates.spans)
+        spans = (Between(_moved(s.first, zone, site), _moved(s.last, zone, site, last=True)) for s in dates.spans)
         found.append(StartAt(dates.keyword, tuple(spans)))
     if times is not None:
         here = now.astimezone(site).utcoffset() or timedelta()
@@ -64,9 +66,12 @@ def start_in(step: Attributes, site: tzinfo, offset: int) -> dict[str, Value]:
     date, time = text(step, _DATE), text(step, _TIME)
     if len(date) != 8 or len(time) < 4 or not (date + time[:4]).isdigit():
         return moved
-    local = datetime.strptime(date + time[:4], "%Y%m%d%H%M").replace(tzinfo=site)
-    there = local.astimezone(timezone(timedelta(minutes=offset)))
-    moved[_DATE], moved[_TIME] = f"{there:%Y%m%d}", f"{there:%H%M}{time[4:]}"
+    try:
+        local = datetime.strptime(date + time[:4], "%Y%m%d%H%M").replace(tzinfo=site)
+        there = local.astimezone(timezone(timedelta(minutes=offset)))
+    except (ValueError, OverflowError):
+        return moved
+    moved[_DATE], moved[_TIME] = f"{there.year:04}{there:%m%d}", f"{there:%H%M}{time[4:]}"
     return moved
 
 
@@ -74,11 +79,25 @@ def _one_day(span: Between) -> bool:
     return span.first[:8] == span.last[:8]
 
 
-def _moved(wall: str, zone: tzinfo, site: tzinfo) -> str:
-    """Wall time of one zone in the other; open ends stay open."""
+def _moved(wall: str, zone: tzinfo, site: tzinfo, *, last: bool = False) -> str:
+    """Wall time of one zone in the other.  Open ends stay open, and so do those before and after all calendars."""
     if wall in ("0" * 14, "9" * 14):
         return wall
-    return datetime.strptime(wall, _FORM).replace(tzinfo=zone).astimezone(site).strftime(_FORM)
+    try:
+        moved = _instant(wall, last=last).replace(tzinfo=zone).astimezone(site)
+    except (ValueError, OverflowError):
+        return wall
+    return f"{moved.year:04}{moved:%m%d%H%M%S}"
+
+
+def _instant(wall: str, *, last: bool) -> datetime:
+    """The time that ``wall`` says; of a day that its month does not have, the nearest that keeps the span as it is."""
+    year, month, day, hour, minute, second = (int(wall[a:b]) for a, b in _PARTS)
+    days = monthrange(year, month)[1]
+    if day <= days:
+        return datetime(year, month, day, hour, minute, min(second, 59))
+    end = datetime(year, month, days, 23, 59, 59)
+    return end if last else end + timedelta(seconds=1)
 
 
 def _turned(span: Between, seconds: int) -> list[Between]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from broker.domain.model import Actor, FactKind, Source
-from broker.domain.notifications import Attempt, Notification, NotificationState, Outcome, Verdict
+from broker.domain.notifications import Attempt, Condition, Notification, NotificationState, Outcome, Verdict
 from broker.services import destinations
 from broker.services.context import Context
+from broker.store import destinations as condition_store
 from broker.store import events
 from broker.store import outbox as store
 from broker.store.database import Connection
@@ -43,12 +44,16 @@ def claim(context: Context, destination: str, claimant: Claimant, most: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """One attempt that was made: on which entry, what came of it, how long it took and how long a retry waits."""
+    """One attempt that was made: on which entry, what came of it, how long it took and how long a retry waits.
+
+    ``failures`` is how often in a row the destination did not answer at all, this attempt included.
+    """
 
     entry: Notification
     outcome: Outcome
     milliseconds: int
     delay: timedelta
+    failures: int = 0
 
 
 def settle(context: Context, claimant: Claimant, settlements: Sequence[Settlement]) -> None:
@@ -62,6 +67,8 @@ def settle(context: Context, claimant: Claimant, settlements: Sequence[Settlemen
         store.add_attempts(connection, [(one.entry.key, _attempt(one, at)) for one in settlements])
         facts = [fact for one in settlements if (fact := _settle(connection, claimant, one, at)) is not None]
         events.insert_all(connection, facts)
+        for one in settlements[-1:]:  # the last says how the destination is doing
+            _note_condition(connection, one, at)
         for one in settlements:
             if one.outcome.disable:
                 destinations.disable(connection, context, one.entry.destination, one.outcome.detail[:DETAIL_LENGTH])
@@ -92,6 +99,17 @@ def _settle(connection: Connection, claimant: Claimant, one: Settlement, at: dat
     detail = outcome.detail[:DETAIL_LENGTH]
     settled = store.mark_failed(connection, entry.key, claimant.owner, state, at + one.delay, detail)
     return _fact(FactKind.NOTIFICATION_PARKED, one, at) if settled and parked else None
+
+
+def _note_condition(connection: Connection, one: Settlement, at: datetime) -> None:
+    destination, outcome = one.entry.destination, one.outcome
+    if outcome.verdict is Verdict.DELIVERED:
+        condition_store.note_success(connection, destination, at)
+        return
+    retry_at = at + one.delay if one.failures else None
+    words = outcome.detail[:DETAIL_LENGTH]
+    failed = Condition(destination, failed_at=at, words=words, failures=one.failures, retry_at=retry_at)
+    condition_store.note_failure(connection, failed)
 
 
 def _fact(kind: FactKind, one: Settlement, at: datetime) -> events.Event:

@@ -30,6 +30,7 @@ class WarningKind(StrEnum):
     """What kind of oddity a warning is about."""
 
     KEYS = "keys"
+    REFUSED = "refused"
     CUT = "cut"
     WITHHELD = "withheld"
     CHARSET = "charset"

@@ -139,13 +139,17 @@ class Filter:
     state: NotificationState | None = None
     request_key: int | None = None
     limit: int = 100
+    #: only entries older than the one with this key
+    before: int | None = None
 
 
 def list_notifications(context: Context, wanted: Filter | None = None) -> list[Notification]:
     """Outbox entries, newest first."""
     chosen = wanted or Filter()
     return context.database.read(
-        lambda c: outbox_queries.list_entries(c, chosen.destination, chosen.state, chosen.request_key, chosen.limit)
+        lambda c: outbox_queries.list_entries(
+            c, chosen.destination, chosen.state, chosen.request_key, chosen.limit, chosen.before
+        )
     )
 
 
@@ -161,7 +165,7 @@ def attempts(context: Context, key: int) -> list[Attempt]:
 
 def backlogs(context: Context) -> list[Backlog]:
     """How each destination of the site is doing; also those that have entries but are no longer configured."""
-    names = [rule.name for rule in context.site.destinations]
+    names = [rule.name for rule in context.destinations]
     found = {b.destination: b for b in context.database.read(outbox_queries.backlogs)}
     rest = [name for name in sorted(found) if name not in names]
     return [found.get(name) or Backlog(name, 0, 0, 0, None, None) for name in [*names, *rest]]
@@ -184,6 +188,16 @@ def skip(context: Context, key: int, actor: Actor) -> None:
     _by_hand(context, key, actor, "skipped", {"state": NotificationState.SKIPPED.value, "finished_at": now})
 
 
+def resend(context: Context, key: int, actor: Actor) -> None:
+    """Send an entry in whatever state once more, with the same identifier: the receiver has lost it, say.
+
+    What waits about its subject waits behind it.  Raises Refusal when it is unknown.
+    """
+    now = context.clock()
+    again = {"state": NotificationState.PENDING.value, "due_at": now, "resent_at": now, "finished_at": None}
+    context.database.write(lambda c: _change(c, key, actor, "resent", again, now, tuple(NotificationState)))
+
+
 def retry_parked(context: Context, destination: str, actor: Actor) -> int:
     """Retry every parked entry of a destination (its receiver has been mended); answers how many."""
     at = context.clock()
@@ -202,10 +216,11 @@ def _by_hand(context: Context, key: int, actor: Actor, result: str, values: dict
     context.database.write(lambda c: _change(c, key, actor, result, values, at))
 
 
-def _change(
-    connection: Connection, key: int, actor: Actor, result: str, values: dict[str, object], at: datetime
-) -> None:
-    if not store.set_state(connection, key, _WAITING, values):
+def _change(  # noqa: PLR0917 - one act of one person, all needed
+    connection: Connection, key: int, actor: Actor, result: str, values: dict[str, object], at: datetime,
+    allowed: tuple[NotificationState, ...] = _WAITING,
+) -> None:  # fmt: skip
+    if not store.set_state(connection, key, allowed, values):
         _refuse(connection, key)
     store.add_attempt(connection, key, Attempt(at, result, 0, f"by {actor.name}", None))
 
@@ -214,4 +229,5 @@ def _refuse(connection: Connection, key: int) -> NoReturn:
     present = outbox_queries.state_of(connection, key)
     if present is None:
         raise Refusal(Reason.UNKNOWN_KEY, f"there is no notification {key}; see: broker notifications list")
-    raise Refusal(Reason.WRONG_STATE, f"notification {key} is {present}; only pending and parked ones can be changed")
+    text = f"notification {key} is {present}; only pending and parked ones can be changed, any can be resent"
+    raise Refusal(Reason.WRONG_STATE, text)

@@ -11,7 +11,7 @@ from itertools import groupby, islice
 from broker.domain.attributes import SPS_SEQUENCE, Attributes
 from broker.domain.devices import DeviceProfile, lingering, narrowed
 from broker.domain.query import WorklistQuery
-from broker.domain.query_keys import START_DATE, query_of
+from broker.domain.query_keys import START_DATE, asks_for_status, query_of
 from broker.domain.zones import at_site
 from broker.services.context import Context
 from broker.store import worklist as store
@@ -48,7 +48,7 @@ def for_device(
     now = context.clock()
     if offset is not None:
         query = at_site(query, context.site.zone, offset, now)
-    if query.statuses == context.site.shown:
+    if not asks_for_status(query):
         statuses = query.statuses if device.shown is None else device.shown
         query = replace(query, statuses=statuses, lingering=lingering(device, now))
     local_now = now.astimezone(context.site.zone)
@@ -65,7 +65,8 @@ def find(context: Context, query: WorklistQuery) -> Iterator[WorklistEntry]:
 
 
 def _rows(context: Context, query: WorklistQuery, *, hidden: bool = False) -> Iterator[WorklistEntry]:
-    reader = store.Reader(query, sqlite=context.database.is_sqlite, hidden=hidden)
+    database = context.database
+    reader = store.Reader(query, sqlite=database.is_sqlite, hidden=hidden, name_index=database.has_name_index)
     page = context.database.read(lambda c: reader.page(c, None, _FIRST_PAGE))
     yield from page.rows
     while page.next is not None:

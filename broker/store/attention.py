@@ -55,7 +55,7 @@ def backlog(connection: Connection) -> list[Undelivered]:
     """Undelivered notifications by destination and state."""
     entry = outbox_entry.c
     tried = func.sum(case((entry.attempts > 0, 1), else_=0))
-    oldest = func.min(entry.created_at)
+    oldest = func.min(func.coalesce(entry.resent_at, entry.created_at))
     query = (
         select(entry.destination, entry.state, func.count(), tried, oldest)
         .where(_UNDELIVERED)

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -16,7 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from broker.domain.errors import Conflict, Unavailable
-from broker.store import json_text
+from broker.store import json_text, name_index
 from broker.store.data_version import DataVersion
 from broker.store.group_commit import GroupCommit
 
@@ -65,6 +66,14 @@ class Database:
         """True for the embedded database: one writing process."""
         return self._sqlite
 
+    @cached_property
+    def has_name_index(self) -> bool:
+        """Whether statements have to name an index of pieces of names (``name_index``); PostgreSQL uses it unasked.
+
+        Raises Unavailable when the database cannot be reached.
+        """
+        return self._sqlite and self.read(name_index.is_there)
+
     def read(self, work: Work[T]) -> T:
         """Run ``work`` on a reading connection.  Raises Unavailable when the database cannot be reached."""
         if not self._sqlite:
@@ -83,13 +92,17 @@ class Database:
         Raises what ``work`` raises (nothing is then stored), or Unavailable.
         """
         result = self._writer.write(work)
-        for listener in list(self._listeners):
-            listener()
+        self.tell_of_commit()
         return result
 
     def on_commit(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` after each commit of this process (from the writing thread; it must not block)."""
         self._listeners.append(listener)
+
+    def tell_of_commit(self) -> None:
+        """Call the listeners: this process has committed, or another one of this broker has."""
+        for listener in list(self._listeners):
+            listener()
 
     def close(self) -> None:
         """Finish waiting writes and close every connection."""

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from broker.domain.errors import Unavailable
+from broker.store import name_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ def upgrade(url: str) -> None:
     with connected(url) as connection:
         config = configuration(connection)
         command.upgrade(config, "head")
+        name_index.prepare(connection)  # what the database server could not do last time it may be able to do now
 
 
 def revision(url: str) -> tuple[str | None, str | None]:
@@ -36,6 +38,12 @@ def revision(url: str) -> tuple[str | None, str | None]:
     with connected(url) as connection:
         present = MigrationContext.configure(connection).get_current_revision()
         return present, ScriptDirectory.from_config(configuration(connection)).get_current_head()
+
+
+def has_name_index(url: str) -> bool:
+    """Whether names are searched by an index (``name_index``).  Raises Unavailable."""
+    with connected(url) as connection:
+        return name_index.is_there(connection)
 
 
 def configuration(connection: Connection) -> Config:

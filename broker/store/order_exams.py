@@ -1,8 +1,12 @@
 """The exams of one order with what their devices reported, corrections by staff counted in."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, and_, bindparam, func, select
 
-from broker.domain.fhir_study import OrderExams, PerformedExam
+from broker.domain.availability import coverage
+from broker.domain.fhir_study import OrderExams, PerformedExam, by_study
+from broker.store import availability
 from broker.store.reconciliation_tables import performed_correction as correction
 from broker.store.tables import imaging_service_request as request
 from broker.store.tables import performed_procedure_step as performed
@@ -39,4 +43,14 @@ def of_order(connection: Connection, request_key: int) -> OrderExams | None:
         return None
     rows = connection.execute(_EXAMS, {"key": request_key})
     exams = tuple(PerformedExam(row.dataset, row.started_at, row.code) for row in rows)
-    return OrderExams(f"{request_key}-{made:%Y%m%d%H%M%S%f}", exams)
+    return OrderExams(f"{request_key}-{made:%Y%m%d%H%M%S%f}", exams, _available(connection, exams))
+
+
+def _available(connection: Connection, exams: Sequence[PerformedExam]) -> frozenset[str]:
+    studies = by_study(exams)
+    notices = [row.notice for row in availability.about(connection, list(studies), ())] if studies else []
+    return frozenset(
+        uid
+        for uid, made in studies.items()
+        if coverage([n for n in notices if n.study_instance_uid == uid], [exam.dataset for exam in made]).complete
+    )

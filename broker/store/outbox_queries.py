@@ -1,6 +1,6 @@
 """Reading the outbox for people: lists, attempts, and how each destination is doing."""
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from broker.domain.notifications import Attempt, Backlog, Notification, NotificationState
 from broker.store.outbox import PARKED, PENDING, notification
@@ -20,19 +20,23 @@ _COUNTS = select(
 ).group_by(entry.c.destination)
 
 
+_UNDELIVERED = text("outbox_entry.state in ('pending', 'parked')")  # the words of the partial index, so that it is used
+
+
 def list_entries(
-    connection: Connection,
-    destination: str | None,
-    state: NotificationState | None,
-    request_key: int | None,
-    limit: int,
-) -> list[Notification]:
+    connection: Connection, destination: str | None, state: NotificationState | None, request_key: int | None,
+    limit: int, before: int | None = None,
+) -> list[Notification]:  # fmt: skip
     """Entries, newest first; None filters nothing."""
     statement = select(entry).order_by(entry.c.id.desc()).limit(limit)
     if destination is not None:
         statement = statement.where(entry.c.destination == destination)
     if state is not None:
         statement = statement.where(entry.c.state == state.value)
+    if state in (NotificationState.PENDING, NotificationState.PARKED):
+        statement = statement.where(_UNDELIVERED)
+    if before is not None:
+        statement = statement.where(entry.c.id < before)
     if request_key is not None:
         statement = statement.where(entry.c.request_id == request_key)
     return [notification(row) for row in connection.execute(statement)]

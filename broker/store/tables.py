@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from broker.store import (
     availability_tables,
+    destination_tables,
     device_tables,
     inference_tables,
     intake_tables,
@@ -34,7 +35,8 @@ from broker.store.types import UtcDateTime
 metadata = schema.metadata
 #: the tables of these modules are part of metadata
 PARTS = (
-    availability_tables, device_tables, inference_tables, intake_tables, people_tables, reconciliation_tables,
+    availability_tables, destination_tables, device_tables, inference_tables, intake_tables, people_tables,
+    reconciliation_tables,
 )  # fmt: skip
 _Key, _Json, _key, _refers, _text = schema.Key, schema.Json, schema.key, schema.refers, schema.text_column
 
@@ -309,6 +311,8 @@ outbox_entry = Table(
     _text("last_error"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
+    # a person had it sent again; its age counts from then
+    Column("resent_at", UtcDateTime),
     Index(
         "ix_outbox_entry_waiting", "destination", "subject", "id",
         sqlite_where=text("state in ('pending', 'parked')"), postgresql_where=text("state in ('pending', 'parked')"),
@@ -368,6 +372,9 @@ device_query = Table(
     Column("status", Integer, nullable=False),
     Column("answers", Integer, nullable=False),
     Column("milliseconds", Integer, nullable=False),
+    # negotiated (PS3.4 K.5): names by sound, and the zone of its times in minutes east of UTC
+    Column("fuzzy_names", Boolean, nullable=False, server_default=false()),
+    Column("offset_minutes", Integer, nullable=True),
 )
 
 # which device was given which step, and how often: one row per pair, counted up in batches after the answers left

@@ -20,11 +20,16 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    literal,
     literal_column,
     or_,
     select,
+    table,
     true,
     tuple_,
+)
+from sqlalchemy import (
+    column as any_column,
 )
 
 from broker.domain.attributes import Attributes
@@ -32,9 +37,10 @@ from broker.domain.matching import Candidate, first_unmet
 from broker.domain.query import Condition, WorklistQuery
 from broker.domain.states import StepStatus
 from broker.store.functions import AsciiLower
+from broker.store.name_index import TABLE as NAME_TABLE
 from broker.store.tables import worklist_item, worklist_item_station
 from broker.store.types import UtcDateTime
-from broker.store.worklist_terms import ROOT_COLUMNS, STATION, STEP_COLUMNS, Term, terms
+from broker.store.worklist_terms import ROOT_COLUMNS, STATION, STEP_COLUMNS, Term, name_pieces, terms
 
 _item = worklist_item.c
 _served = worklist_item_station.c
@@ -89,10 +95,13 @@ class Page:
 class Reader:
     """One query, ready to be read page by page on any connection of one kind of database.
 
-    With ``hidden``, only its keys count: also items that no device is shown.
+    With ``hidden``, only its keys count: also items that no device is shown.  ``name_index``: the database has an index
+    of pieces of names that statements must name to use (SQLite).
     """
 
-    def __init__(self, query: WorklistQuery, *, sqlite: bool, hidden: bool = False) -> None:
+    def __init__(
+        self, query: WorklistQuery, *, sqlite: bool, hidden: bool = False, name_index: bool = False
+    ) -> None:  # fmt: skip
         step = terms(query.step, STEP_COLUMNS, sqlite=sqlite)
         root = terms(query.root, ROOT_COLUMNS, sqlite=sqlite)
         used = [term for _, term in step + root]
@@ -105,15 +114,22 @@ class Reader:
             self._parameters |= {f"lingering{number}": status.value, f"since{number}": since}
         for number, term in enumerate(used):
             self._parameters |= {f"p{number}_{at}": value for at, value in enumerate(term.values)}
+        pieces = name_pieces(query.root, query.step) if name_index and not hidden else None
+        self._by_name = pieces is not None
+        if pieces is not None:
+            self._parameters["pieces"] = pieces
         self._step = _undecided(query.step, step)
         self._root = _undecided(query.root, root)
 
     def page(self, connection: Connection, after: Place | None, size: int) -> Page:
         """At most ``size`` rows that follow ``after`` in order of start and key."""
         parameters = {**self._parameters, "size": size}
+        if self._by_name and after is None:
+            self._by_name = connection.execute(_HOLDING, parameters).scalar_one() < _MANY
         if after is not None:
             parameters |= {"after_start": after[0], "after_step": after[1]}
-        found = connection.execute(_statement(self._shape, self._statuses, after is not None), parameters).all()
+        statement = _statement(self._shape, self._statuses, after is not None, self._by_name)
+        found = connection.execute(statement, parameters).all()
         rows = [_row(values) for values in found]
         kept = [r for r in rows if first_unmet(self._step, self._root, r.document) is None] if self._left else rows
         return Page(kept, rows[-1].place if len(rows) == size else None)
@@ -142,13 +158,20 @@ _COLUMNS = (
 )  # fmt: skip
 #: written as the partial indexes have it, so that they are used
 _OPEN: ColumnElement[bool] = literal_column("worklist_item.open")
+_names = table(NAME_TABLE, any_column("rowid"))
+_HOLDERS = select(_names.c.rowid).where(literal_column(NAME_TABLE).op("MATCH")(bindparam("pieces", type_=Text)))
+_NAMED = _item.step_id.in_(_HOLDERS)
+#: names with a piece that this many have are found sooner by looking at one item after the other
+_MANY = 4_000
+_HOLDING = select(func.count()).select_from(_HOLDERS.limit(literal(_MANY)).subquery())
+_UNINDEXED_START: ColumnElement[str] = literal_column("+worklist_item.start_at")
 
 
 @lru_cache(maxsize=1024)
-def _statement(shape: _Shape, statuses: tuple[int, int] | None, continued: bool) -> Select[Any]:
+def _statement(shape: _Shape, statuses: tuple[int, int] | None, continued: bool, by_name: bool) -> Select[Any]:
     """``statuses``: how many are shown, and how many for a while; None for hidden items too.  Parameters one by one,
     because a list of them is written into the statement anew for each execution."""
-    conditions: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = [_NAMED] if by_name else []
     if statuses is not None:
         conditions += [_OPEN, _item.complete, _shown(*statuses)]
     for number, (column, *operators) in enumerate(shape):
@@ -158,7 +181,9 @@ def _statement(shape: _Shape, statuses: tuple[int, int] | None, continued: bool)
             tuple_(_item.start_at, _item.step_id)
             > tuple_(bindparam("after_start", type_=String), bindparam("after_step", type_=_item.step_id.type))
         )
-    ordered = select(*_COLUMNS).where(and_(true(), *conditions)).order_by(_item.start_at, _item.step_id)
+    # by name few items are found: SQLite must not walk through all of them in order of their start instead
+    first = _UNINDEXED_START if by_name else _item.start_at
+    ordered = select(*_COLUMNS).where(and_(true(), *conditions)).order_by(first, _item.step_id)
     return ordered.limit(bindparam("size"))
 
 

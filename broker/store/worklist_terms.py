@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from broker.domain.names import fold
-from broker.domain.query import Condition, Equal, Groups, Like, Match, Sounds, StartAt, StartTime
+from broker.domain.query import Condition, Equal, Groups, Like, Match, Sounds, StartAt, StartTime, Test
+from broker.store.name_index import SHORTEST
 
 #: one alternative: an operator and the number of parameters it takes
 Alternative = tuple[str, tuple[str, ...]]
@@ -16,6 +17,8 @@ Alternative = tuple[str, tuple[str, ...]]
 STATION = "station"
 #: conditions with more alternatives than this are left to the evaluator
 _MOST_ALTERNATIVES = 40
+#: and conditions with longer values: SQLite refuses patterns of more than 50,000 bytes
+_LONGEST = 10_000
 
 ROOT_COLUMNS: Mapping[str, str] = {
     "AccessionNumber": "accession_number", "PatientID": "patient_id_value", "AdmissionID": "admission_id",
@@ -28,6 +31,8 @@ STEP_COLUMNS: Mapping[str, str] = {
     "ScheduledPerformingPhysicianName": "physician_name_folded",
 }  # fmt: skip
 _NAMES = frozenset({"patient_name_folded", "physician_name_folded"})
+#: a value of these is found by an index, and few items have it
+_FINDING = frozenset({"AccessionNumber", "PatientID", "StudyInstanceUID", "ScheduledProcedureStepID"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,13 @@ def terms(conditions: Iterable[Condition], columns: Mapping[str, str], *, sqlite
     found = []
     for condition in conditions:
         term = _term(condition, columns, sqlite=sqlite)
-        if term is not None and len(term.alternatives) <= _MOST_ALTERNATIVES:
+        if term is not None and len(term.alternatives) <= _MOST_ALTERNATIVES and _is_short(term):
             found.append((condition, term))
     return found
+
+
+def _is_short(term: Term) -> bool:
+    return all(len(value) <= _LONGEST for value in term.values)
 
 
 def _term(condition: Condition, columns: Mapping[str, str], *, sqlite: bool) -> Term | None:
@@ -93,6 +102,41 @@ def _caseless_term(column: str, condition: Match) -> Term | None:
         elif isinstance(test, Like):
             alternatives.append(("like_caseless", (_percent(test.pattern),)))
     return Term(column, tuple(alternatives), exact=True)
+
+
+def name_pieces(root: Iterable[Condition], step: Iterable[Condition]) -> str | None:
+    """For the index of name pieces (``name_index``): what an item's patient name must hold, as an FTS5 query.
+
+    None when no key gives a piece that is long enough, or when another key finds the items sooner.
+    """
+    root = tuple(root)
+    if any(isinstance(condition, StartAt) for condition in step):
+        return None
+    if any(isinstance(c, Match) and c.keyword in _FINDING and _only_equal(c.tests) for c in (*root, *step)):
+        return None
+    names = (c for c in root if isinstance(c, Match) and c.keyword == "PatientName")
+    for condition in names:
+        tests = (_loosened(condition) if condition.literal else condition).tests
+        pieces = [_longest_piece(test) for test in tests]
+        if pieces and all(len(piece) >= SHORTEST for piece in pieces):
+            return " OR ".join('"' + piece.replace('"', '""') + '"' for piece in pieces)
+    return None
+
+
+def _only_equal(tests: Iterable[Test]) -> bool:
+    return all(isinstance(test, Equal) for test in tests)
+
+
+def _longest_piece(test: Test) -> str:
+    """The longest run of characters that every name has which passes the test."""
+    if isinstance(test, Equal):
+        return test.value
+    if isinstance(test, Like):
+        return max(test.pattern.replace("?", "*").split("*"), key=len)
+    if isinstance(test, Groups):
+        single = [_longest_piece(group[0]) for group in test.groups if len(group) == 1]
+        return max(single, key=len, default="")
+    return ""
 
 
 def _loosened(condition: Match) -> Match:

@@ -8,12 +8,16 @@ from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
 from broker.services.context import Context
+from broker.services.destination_desk import DestinationDesk
 from broker.services.device_registry import DeviceDirectory
 from broker.services.dicomweb import DicomWebDesk
 from broker.services.examination import MessageDesk
 from broker.web import (
     api,
     auth,
+    delivery_api,
+    destination_forms,
+    destination_pages,
     device_api,
     device_pages,
     dicomweb_routes,
@@ -23,6 +27,7 @@ from broker.web import (
     habit_pages,
     health,
     messages,
+    notification_pages,
     pages,
     step_api,
     step_pages,
@@ -37,17 +42,19 @@ from broker.web.rendering import FOLDER, environment
 
 def create_app(
     config: WebConfig, context: Context, desk: MessageDesk | None = None, devices: DeviceDirectory | None = None,
-    dicomweb: DicomWebDesk | None = None,
+    dicomweb: DicomWebDesk | None = None, destinations: DestinationDesk | None = None,
 ) -> FastAPI:  # fmt: skip
     """The application; its broadcaster runs between start-up and shutdown of the ASGI server.
 
     Without a ``desk`` the pages for looking at messages say that this process has no intake.  ``devices`` is the
     registry that the DICOM side decides by; without one, that of the database alone.  Without ``dicomweb`` there is no
-    DICOMweb.
+    DICOMweb, without ``destinations`` no preview of what would be sent.
     """
     templates = environment(config, context)
     broadcaster = Broadcaster(context, config.poll_seconds)
-    parts = Parts(config, context, templates, broadcaster, devices or DeviceDirectory(context), desk, dicomweb)
+    parts = Parts(
+        config, context, templates, broadcaster, devices or DeviceDirectory(context), desk, dicomweb, destinations
+    )
     failure = errors.failure(templates)
 
     @asynccontextmanager
@@ -66,8 +73,9 @@ def create_app(
     app.state.parts = parts
     errors.install(app, failure)
     rooms = (
-        pages, exam_pages, step_pages, device_pages, habit_pages, messages, workbench, auth, api, device_api, step_api,
-        dicomweb_routes, fhir, health,
+        pages, exam_pages, step_pages, device_pages, habit_pages, destination_forms,
+        destination_pages, notification_pages, messages,
+        workbench, auth, api, device_api, step_api, delivery_api, dicomweb_routes, fhir, health,
     )  # fmt: skip
     for room in rooms:
         app.include_router(room.router)

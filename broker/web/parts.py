@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from jinja2 import Environment
 
 from broker.services.context import Context
+from broker.services.destination_desk import DestinationDesk
 from broker.services.device_registry import DeviceDirectory
 from broker.services.dicomweb import DicomWebDesk
 from broker.services.examination import MessageDesk
@@ -28,6 +29,8 @@ class Parts:
     desk: MessageDesk | None = None
     #: fulfils DICOMweb requests; None where this process has no DICOM
     dicomweb: DicomWebDesk | None = None
+    #: knows what destinations are sent; None where this process sends nothing
+    destinations: DestinationDesk | None = None
     rendered: Rendered = field(default_factory=Rendered)
 
 

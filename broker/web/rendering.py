@@ -12,6 +12,7 @@ from broker.domain.names import display
 from broker.domain.states import StepStatus
 from broker.services.board import Mark
 from broker.services.context import Context
+from broker.services.destinations import span
 from broker.web import status_words, words
 from broker.web.config import WebConfig
 
@@ -32,7 +33,7 @@ def environment(config: WebConfig, context: Context) -> Environment:
     made.filters.update(
         age=words.age, sex=words.sex, person=display, other_names=words.other_names, dicom_date=words.dicom_date,
         times=words.times, plural=words.plural, spell=words.spell, at=words.clock(context.site.zone),
-        day_words=words.day_words, day_words_time=_day_words_time,
+        day_words=words.day_words, day_words_time=_day_words_time, span=span,
     )  # fmt: skip
     return made
 

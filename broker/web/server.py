@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from broker.services.context import Context
+from broker.services.destination_desk import DestinationDesk
 from broker.services.device_registry import DeviceDirectory
 from broker.services.dicomweb import DicomWebDesk
 from broker.services.examination import MessageDesk
@@ -35,8 +36,9 @@ class WebServer:
     def __init__(
         self, config: WebConfig, context: Context, desk: MessageDesk | None = None,
         devices: DeviceDirectory | None = None, dicomweb: DicomWebDesk | None = None,
+        destinations: DestinationDesk | None = None,
     ) -> None:  # fmt: skip
-        self.app: FastAPI = create_app(config, context, desk, devices, dicomweb)
+        self.app: FastAPI = create_app(config, context, desk, devices, dicomweb, destinations)
         self._config = config
         self._server: _Embedded | None = None
         self._task: asyncio.Task[None] | None = None

@@ -7,6 +7,7 @@ static/style.css has the colour per ``css`` name, tested for 4.5:1 in both modes
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from broker.domain.notifications import NotificationState, Standing
 from broker.domain.states import StepStatus
 from broker.services.board import Mark
 
@@ -64,6 +65,24 @@ PARKED = Look(
 )
 SILENT = Look(
     "Destination silent", "plug", "silent", "A destination does not take notifications; they wait and are retried."
+)
+STANDING: Mapping[Standing, Look] = {
+    Standing.SENDING: Look("Sending", "check", "completed", "It takes what is sent."),
+    Standing.NOT_ANSWERING: Look("Not answering", "plug", "alarm", "It is left alone for a while and tried again."),
+    Standing.PAUSED: Look("Paused", "pause", "held", "A person holds it; what happens meanwhile waits."),
+    Standing.DRAINING: Look("Draining", "hourglass", "held", "What waited is still sent, later ones wait."),
+    Standing.DRAINED: Look("Drained", "pause", "held", "What waited was sent, later ones wait."),
+    Standing.DISABLED: Look("Disabled", "refused", "alarm", "The receiver wants no more; a person may resume it."),
+    Standing.GONE: Look("Not in the settings", "question", "alarm", "Nobody sends what waits for it."),
+}
+TOLD: Mapping[NotificationState, Look] = {
+    NotificationState.PENDING: Look("Waiting", "clock", "arrived", "It is sent by itself when its turn comes."),
+    NotificationState.PARKED: Look("Parked", "envelope", "alarm", "It was refused or held; a person must decide."),
+    NotificationState.DELIVERED: Look("Delivered", "check", "completed", "The receiver confirmed it."),
+    NotificationState.SKIPPED: Look("Skipped", "cross", "canceled", "It is not sent."),
+}
+LATE_DESTINATION = Look(
+    "late", "hourglass", "silent", "The oldest notification for a destination waits longer than the site wants."
 )
 REFUSED = Look(
     "Refused message", "refused", "refused", "A message was refused in the last 24 hours; the sender was told why."

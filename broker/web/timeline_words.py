@@ -4,7 +4,7 @@ Owns the wording.  Must not: read the database; everything it says comes from th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.domain.availability import Coverage
@@ -67,7 +67,7 @@ _FACTS: Mapping[FactKind, str] = {
 _REMEDIES: Mapping[FactKind, str] = {
     FactKind.MISMATCH_FOUND: "Find out who was examined before images are read. The order was not changed.",
     FactKind.CANCELED_DURING_EXAM: "Settle with the department whether the exam counts; the step keeps its status.",
-    FactKind.NOTIFICATION_PARKED: "See why below, mend it, then: broker notifications retry.",
+    FactKind.NOTIFICATION_PARKED: "See why below, mend it, then send it again, on the page of the notification.",
     FactKind.PERFORMED_UNMATCHED: "Link the exam to its order, or set it aside: see Exams to reconcile.",
     FactKind.STEP_STUCK: "Close it, or say that it still runs: the buttons are on the step.",
     FactKind.LATE_EXAM: "The step stays finished (performed.reopen). Perhaps the exam belongs to another order?",
@@ -86,6 +86,11 @@ _TOLD_KINDS = {
     FactKind.PERFORMED_COMPLETED: "performed step completed",
     FactKind.PERFORMED_DISCONTINUED: "performed step discontinued",
     FactKind.STUDY_AVAILABLE: "images available", FactKind.STUDY_PARTLY_AVAILABLE: "some images available",
+    FactKind.STUDY_UNMATCHED: "images without an order", FactKind.ORDER_HELD: "order on hold",
+    FactKind.ORDER_RELEASED: "order released", FactKind.ORDER_REPORTED: "report available",
+    FactKind.PATIENT_UPDATED: "patient updated", FactKind.PATIENT_MERGED: "patient merged",
+    FactKind.PERFORMED_UNMATCHED: "exam without an order", FactKind.STEP_STUCK: "exam that never ended",
+    FactKind.MESSAGE_APPLIED: "message as received",
 }  # fmt: skip
 
 
@@ -109,6 +114,8 @@ class Line:
     note: str = ""
     remedy: str = ""
     details: tuple[Detail, ...] = ()
+    #: the page that knows more
+    address: str = ""
 
 
 def lines(record: OrderRecord, segments: Segments) -> list[Line]:
@@ -123,7 +130,7 @@ def _line(moment: Moment, record: OrderRecord, segments: Segments) -> Line:
     if isinstance(subject, Query):
         return _query(moment.at, subject, record)
     if isinstance(subject, Told):
-        return _told(moment.at, subject, segments)
+        return replace(_told(moment.at, subject, segments), address=f"/notifications/{subject.notification.key}")
     return _fact(moment.at, subject, record)
 
 
@@ -158,11 +165,15 @@ def _told(at: datetime, told: Told, segments: Segments) -> Line:
     if attempt.result == "delivered":
         code = answer_code(answer)
         note = f"acknowledged{' ' + code if code else ''} in {attempt.milliseconds} ms"
+        note += f": {attempt.detail}" if attempt.detail and not code else ""
         words = f"{notification.destination} told: {what}"
         return Line(key, at, "destination", "completed", words, note, details=details)
     if attempt.result in _BY_HAND:
         words = f"{_BY_HAND[attempt.result]}: {notification.destination}, {what}"
         return Line(key, at, "person", "", words, attempt.detail)
+    if attempt.result == "superseded":
+        words = f"{notification.destination} is not told: {what}"
+        return Line(key, at, "destination", "wait", words, attempt.detail)
     words = f"{notification.destination} could not be told: {what}"
     if attempt.result == "refused":
         return Line(key, at, "destination", "alarm", words, attempt.detail, _PARKED_REMEDY, details)
@@ -173,8 +184,11 @@ def _told(at: datetime, told: Told, segments: Segments) -> Line:
 _UNTRIED = {
     "parked": ("is not told", "parked by hand"), "skipped": ("is not told", "skipped by hand"),
 }  # fmt: skip
-_BY_HAND = {"retried": "Sent again by hand", "parked": "Parked by hand", "skipped": "Skipped by hand"}
-_PARKED_REMEDY = "Mend the cause, then send it again: broker notifications retry."
+_BY_HAND = {
+    "retried": "Sent again by hand", "parked": "Parked by hand", "skipped": "Skipped by hand",
+    "resent": "Sent once more by hand",
+}  # fmt: skip
+_PARKED_REMEDY = "Mend the cause, then send it again, on the page of the notification."
 
 
 def answer_code(answer: Sequence[str]) -> str:
@@ -183,10 +197,15 @@ def answer_code(answer: Sequence[str]) -> str:
 
 
 def _kind_words(notification: Notification) -> str:
+    return told_kind(notification.kind)
+
+
+def told_kind(kind: str) -> str:
+    """What a notification of this kind tells, in words."""
     try:
-        return _TOLD_KINDS.get(FactKind(notification.kind), notification.kind)
+        return _TOLD_KINDS.get(FactKind(kind), kind)
     except ValueError:
-        return notification.kind
+        return kind
 
 
 def _fact(at: datetime, fact: HistoryEvent, record: OrderRecord) -> Line:

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,9 @@ from broker.delivery.hl7_check import sample
 from broker.delivery.http import Target
 from broker.delivery.login import Login
 from broker.delivery.signature import SecretSource
+from broker.destination_settings import FhirDestination as FhirSettings
+from broker.dicom.availability import AvailabilityHandler
+from broker.dicom.n_services import INSTANCE_AVAILABILITY
 from broker.domain.correcting import Correction
 from broker.domain.fhir_style import FhirStyle, PatientMode
 from broker.domain.model import Actor, FactKind, Source
@@ -22,12 +26,14 @@ from broker.domain.states import PerformedStatus
 from broker.services import correcting, order_exams, outbox, reconciling
 from broker.services.context import Context
 from broker.store.database import Database
+from broker.wiring import make_rule
 from tests.integration.mpps_peer import Peer, new_context
 from tests.peers.fhir_server import FhirServer, Refused, outcome, validate
 from tests.peers.http_receiver import HANG_UP, SILENT, Say
 from tests.peers.orders import happen, place
 from tests.peers.sending import Start, starter, told, wait_delivered, wait_tried
 from tests.support.exams import create, final, reason, reference
+from tests.support.notices import encoded, instance, notice
 
 STARTED, COMPLETED = FactKind.ORDER_STARTED, FactKind.ORDER_COMPLETED
 SECRET = "Xyzzy-Geheim-42"
@@ -94,9 +100,19 @@ def test_references_lead_to_each_other(context: Context) -> None:
     assert order["subject"] == task["for"] == {"reference": places["Patient"]}
 
 
+def archive_tells(peer: Peer, uid: str, *instances: dict[str, object]) -> None:
+    """An Instance Availability Notification about the exam 1.9.1."""
+    request = peer.request(uid)
+    data = encoded(notice(instances=instances))
+    told = replace(request, sop_class_uid=INSTANCE_AVAILABILITY, dataset=data)
+    assert AvailabilityHandler(peer.context).create(told).status == 0
+
+
 def test_an_exam_from_start_to_void(sqlite_url: str) -> None:
+    ehr = make_rule(FhirSettings(name="ehr", kind="fhir", url="https://ehr.example"))
     with closing(Database(sqlite_url)) as database, FhirServer() as server:
-        peer = Peer(new_context(database))
+        made = new_context(database)
+        peer = Peer(replace(made, site=replace(made.site, destinations=(ehr,))))
         peer.order()
         peer.create()
         tell(server, peer.context)
@@ -114,6 +130,14 @@ def test_an_exam_from_start_to_void(sqlite_url: str) -> None:
         assert (series["uid"], series["modality"]["code"], series["description"]) == ("1.2.826.9.1", "CT", "HEAD")
         assert series["instance"][0]["uid"] == "1.2.826.9.1.1"
         assert "performer" not in series, "nobody is named"
+        archive_tells(peer, "1.8.1", instance("1.2.826.9.1.9"))
+        tell(server, peer.context)
+        assert server.one("ImagingStudy")["status"] == "registered", "not what the device reported"
+        archive_tells(peer, "1.8.2", instance("1.2.826.9.1.1"))
+        newest = outbox.list_notifications(peer.context)[0]
+        assert newest.kind is FactKind.STUDY_AVAILABLE
+        assert destination(server, peer.context).deliver(newest).verdict is Verdict.DELIVERED
+        assert server.one("ImagingStudy")["status"] == "available"
         key = reconciling.find_key(peer.context, "1.9.1")
         assert key is not None
         void = Correction(PerformedStatus.DISCONTINUED, "wrong patient", "110514", "Incorrect worklist entry selected")

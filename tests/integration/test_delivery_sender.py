@@ -307,3 +307,17 @@ def test_two_sender_processes_share_the_work_and_keep_the_order(postgres_url: st
 def test_two_destinations_of_one_name_are_refused(context: Context) -> None:
     with pytest.raises(ValueError, match="same name"):
         Sender(context, [destination(1), destination(2)], SenderConfig("one"))
+
+
+def test_the_log_says_the_kind_of_failure_and_never_the_receivers_words(
+    context: Context, start: StartSender, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "broker.delivery.sender")
+    script = [peer.answer("AE", "MEIER^EVA is busy"), peer.silent, peer.answer("AR", "no MEIER^EVA here")]
+    with MllpReceiver(script) as receiver:
+        start(receiver.port)
+        happen(context, place(context, 1), STARTED)
+        until(lambda: states(context) == [PARKED])
+    said = [record.getMessage().partition(" to ris: ")[2].partition(",")[0] for record in caplog.records]
+    assert [words for words in said if words] == ["retry (AE)", "retry (does not answer)", "park (AR)"]
+    assert "MEIER" not in caplog.text

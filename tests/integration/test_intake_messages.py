@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
@@ -370,6 +370,8 @@ MANGLED = st.one_of(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=MANGLED)
+@example(raw=b"FHS")
+@example(raw=b"BHS|^~\\&|RIS\r" + NEW + b"BTS|1\rBHS\r" + CHANGE)
 def test_no_bytes_break_the_handler_or_leave_half_a_change(sqlite_url, raw):
     database = Database(sqlite_url)
     try:

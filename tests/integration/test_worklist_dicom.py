@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from broker.dicom import scu
-from broker.dicom.datasets import TRANSFER_SYNTAXES
+from broker.dicom.datasets import IMPLICIT_LITTLE, TRANSFER_SYNTAXES
 from broker.dicom.plain import to_dataset
 from broker.domain.attributes import ROOT_LEVEL, SPS_SEQUENCE, STEP_LEVEL
 from broker.domain.devices import DeviceProfile
@@ -94,6 +94,34 @@ def test_refused_identifiers(
     final = scu.find(running.peer(), keys).final
     assert (final.status, final.offending) == (status, offending)
     assert 0 < len(final.error_comment) <= 64
+    running.log.flush()
+    device = device_registry.find(running.context, running.directory, "CT1")
+    assert device is not None
+    (warning,) = (w.text for w in device.warnings if w.kind == "refused")
+    assert f"{status:04X}" in warning
+    assert final.error_comment in warning
+
+
+def test_a_time_in_a_date_key_is_noted(running: Provider) -> None:
+    put(running, Item(), Item(step={"ScheduledProcedureStepStartDate": "20261125"}))
+    keys = {**PATIENT_NAME, SPS_SEQUENCE: [{"ScheduledProcedureStepStartDate": "20261123093000-202611241000"}]}
+    assert len(scu.find(running.peer(), keys).items) == 1
+    running.log.flush()
+    device = device_registry.find(running.context, running.directory, "CT1")
+    assert device is not None
+    assert [w.text for w in device.warnings] == [
+        "it sends a time with the date ScheduledProcedureStepStartDate: only the date is compared"
+    ]
+
+
+def test_keys_that_are_longer_than_any_value(running: Provider) -> None:
+    """SQLite refuses such patterns, and nothing is out of order because of that."""
+    put(running, Item())
+    for key, expected in (("A" * 60_000, 0), ("*A" * 20_000, 0), ("A" + "*" * 60_000, 1)):
+        found = scu.find(running.peer(), {"AccessionNumber": key})
+        assert (found.final.status, len(found.items)) == (0, expected)
+    final = scu.find(running.peer(transfer_syntaxes=(IMPLICIT_LITTLE,)), {"PatientComments": "x" * 70_000}).final
+    assert (final.status, final.error_comment) == (0xC000, "the data set is longer than 65536 bytes")
 
 
 def test_unsupported_keys_warn_and_stay_away(running: Provider) -> None:

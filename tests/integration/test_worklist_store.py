@@ -11,7 +11,7 @@ from sqlalchemy import update
 from broker.domain.attributes import SPS_SEQUENCE
 from broker.domain.devices import DeviceProfile
 from broker.domain.matching import Candidate, Obstacle, matches
-from broker.domain.query import Manner
+from broker.domain.query import TELLABLE, Manner
 from broker.domain.query_keys import query_of
 from broker.domain.site import Site
 from broker.domain.states import StepStatus
@@ -181,6 +181,14 @@ def test_statuses_of_a_device(
     device = DeviceProfile("CT1", shown=shown)
     query = worklist.for_device(context, query_of({SPS_SEQUENCE: [step]}), device)
     assert len(list(worklist.find(context, query))) == expected
+
+
+def test_a_status_that_a_device_asks_for_goes_before_its_settings(context: Context) -> None:
+    context.database.write(lambda c: fill(c, [Item(), Item(status=StepStatus.STARTED)]))
+    everything = Context(context.database, Site(zone=ZoneInfo("UTC"), shown=TELLABLE), context.clock)
+    device = DeviceProfile("CT1", shown=frozenset({StepStatus.SCHEDULED}))
+    query = worklist.query_for(everything, {SPS_SEQUENCE: [{"ScheduledProcedureStepStatus": ["STARTED"]}]}, device)
+    assert [entry.status for entry in worklist.find(everything, query)] == [StepStatus.STARTED]
 
 
 FILTERS: list[tuple[ItemFilter, Callable[[Item], bool]]] = [

@@ -28,7 +28,7 @@ from broker.dicom.upper_layer.config import MODALITY_WORKLIST_FIND, AcceptorConf
 from broker.dicom.upper_layer.observer import RejectedContext
 from broker.dicom.upper_layer.pdus import ASSOCIATE_FIXED_LENGTH, HEADER_LENGTH
 from broker.dicom.upper_layer.policy import AssociationRequest
-from broker.dicom.upper_layer.proposal import Proposal, read_proposal
+from broker.dicom.upper_layer.proposal import Proposal, printable, read_proposal
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _VARIABLE_PART = HEADER_LENGTH + ASSOCIATE_FIXED_LENGTH
@@ -188,9 +188,9 @@ def _rejected(proposal: Proposal, results: list[PresentationContext]) -> tuple[R
     return tuple(
         RejectedContext(
             context_id=int(context.context_id or 0),
-            abstract_syntax=str(context.abstract_syntax),
-            name=UID(str(context.abstract_syntax)).name,
-            transfer_syntaxes=tuple(str(uid) for uid in asked[context.context_id].transfer_syntax),
+            abstract_syntax=printable(str(context.abstract_syntax)),
+            name=printable(UID(str(context.abstract_syntax)).name),
+            transfer_syntaxes=tuple(printable(str(uid)) for uid in asked[context.context_id].transfer_syntax),
             result=int(context.result or 0),
         )
         for context in results

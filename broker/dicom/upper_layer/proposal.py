@@ -29,9 +29,11 @@ _APPLICATION_CONTEXT = 0x10
 _PRESENTATION_CONTEXT = 0x20
 _USER_INFORMATION = 0x50
 _USER_IDENTITY = 0x58
+_VERSION_NAME = 0x55
 _KNOWN_USER_INFORMATION = frozenset(range(0x51, 0x58))
 #: PS3.8 Annex D.1: any smaller maximum length leaves no room for a fragment of two bytes
 _SMALLEST_MAXIMUM_LENGTH = 8
+_LONGEST_VERSION_NAME = 16
 
 #: header and fixed part of a request with harmless AE titles: pynetdicom refuses whole requests over a title's bytes
 _FIXED_PART = b"\x01\x00\x00\x00\x00\x00" + b"\x00\x01\x00\x00" + b"ACCEPTOR".ljust(16) + b"REQUESTOR".ljust(16)
@@ -61,7 +63,11 @@ class Proposal:
 @lru_cache(1024)
 def read_ae_title(field: bytes) -> str:
     """An AE title of 16 bytes without its insignificant spaces; bytes outside the default repertoire become ``?``."""
-    text = field.decode("ascii", "replace").strip(" \0")
+    return printable(field.decode("ascii", "replace").strip(" \0"))
+
+
+def printable(text: str) -> str:
+    """Text of a peer for people, logs and the database: what is no printable character of ASCII becomes ``?``."""
     return "".join(character if character.isprintable() and character.isascii() else "?" for character in text)
 
 
@@ -104,10 +110,19 @@ def _sift(variable: bytes) -> tuple[bytes, UserIdentity | None]:
             kept.append(_item(kind, value))
         elif kind == _USER_INFORMATION:
             sub_items = list(_items(value))
-            known = [_item(sub, data) for sub, data in sub_items if sub in _KNOWN_USER_INFORMATION]
+            readable = [(sub, _version_name(data) if sub == _VERSION_NAME else data) for sub, data in sub_items]
+            known = [_item(sub, data) for sub, data in readable if sub in _KNOWN_USER_INFORMATION]
             kept.append(_item(kind, b"".join(known)))
             identity = next((_read_identity(data) for sub, data in sub_items if sub == _USER_IDENTITY), identity)
     return b"".join(kept), identity
+
+
+def _version_name(data: bytes) -> bytes:
+    """As pynetdicom takes it: devices pad it with NUL, or use more than the 16 characters of PS3.7 Annex D.3.3.2.3.
+
+    Nothing depends on this name, so no association fails over it.
+    """
+    return read_ae_title(data).replace("\\", "?")[:_LONGEST_VERSION_NAME].encode("ascii")
 
 
 def _item(kind: int, value: bytes) -> bytes:

@@ -6,6 +6,7 @@ Owns the life of one listening port.  Its event loop is the caller's; handlers r
 import asyncio
 from contextlib import suppress
 
+from broker.dicom import library
 from broker.dicom.messages import Handlers
 from broker.dicom.upper_layer import sockets
 from broker.dicom.upper_layer.config import AcceptorConfig
@@ -28,6 +29,7 @@ class UpperLayerServer:
         """:param admit: decides about each association request; where it runs is ``config.admit_in_worker``.
         :param listeners: are told of associations on which events may be sent.
         """
+        library.prepare()
         self._config = config
         self._handlers = handlers
         self._admit = admit

@@ -134,12 +134,19 @@ def test_notifications_are_listed_retried_parked_and_skipped(command: Command, p
     assert notification()[5] == "skipped"
     for verb in ("retry", "park", "skip"):
         command("notifications", verb, key, code=1)
+    assert "noted" in command("notifications", "resend", key)
+    assert notification()[5] == "pending"
+    command("notifications", "skip", key)
+    shown = command("notifications", "show", key)
+    assert re.findall(r"  (failed|parked|skipped|resent)  ", shown)[-3:] == ["skipped", "resent", "skipped"]
+    assert "by command line" in shown
+    assert f"{AWAY}: last failure" in command("destinations", "list")
 
 
 def _keys(text: str) -> list[str]:
     return [line.split()[0] for line in text.split("\n\n", maxsplit=1)[0].splitlines()[1:]]
 
 
-@pytest.mark.parametrize("verb", ["retry", "park", "skip"])
+@pytest.mark.parametrize("verb", ["retry", "park", "skip", "resend", "show"])
 def test_a_notification_that_is_not_there(command: Command, served: BrokerProcess, verb: str) -> None:
     assert "99999" in command("notifications", verb, 99999, code=1)

@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from tests.support import databases, postgres, requirements
 
@@ -19,6 +20,24 @@ def test_database_is_migrated_and_of_this_tests_own(database_url: str, time: str
     assert "alembic_version" in inspect(engine).get_table_names()
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE left_behind (number INTEGER)"))
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_database_is_used_again_as_if_it_were_new(postgres_url: str, request: pytest.FixtureRequest) -> None:
+    reused = request.getfixturevalue("_postgres_reused")
+    engine = create_engine(postgres_url)
+    order = text("INSERT INTO patient (attributes, created_at, updated_at) VALUES ('{}', now(), now()) RETURNING id")
+    for _ in range(2):
+        left_open = engine.connect()
+        assert [left_open.execute(order).scalar_one() for _ in range(3)] == [1, 2, 3]
+        left_open.commit()
+        left_open.execute(order)
+        assert reused.fresh() == postgres_url
+        with pytest.raises(DBAPIError):
+            left_open.execute(order)
+        left_open.invalidate()
+        left_open.close()
     engine.dispose()
 
 

@@ -15,7 +15,7 @@ from broker.domain import fhir_times
 from broker.domain.fhir_codes import Naming
 from broker.domain.fhir_patient import patient
 from broker.domain.fhir_resources import service_request, tasks
-from broker.domain.fhir_study import PerformedExam, imaging_studies
+from broker.domain.fhir_study import OrderExams, PerformedExam, imaging_studies
 from broker.domain.fhir_style import FhirStyle, Links, PatientMode
 from broker.domain.states import StepStatus
 from tests.support.exams import SERIES, create, dataset, final, reference
@@ -197,6 +197,7 @@ def exam(*numbers: str, code: str = "", **more: object) -> PerformedExam:
 
 
 OTHER_SERIES = SERIES | {"SeriesInstanceUID": "1.2.826.9.2", "ReferencedImageSequence": []}
+AVAILABLE = frozenset({"1.2.3.3", "1.2.3.4"})
 STUDIES = [
     pytest.param([exam("1")], [("1.2.3.1", "registered", 1, 1)], id="one exam"),
     pytest.param([exam("1"), exam("1", PerformedSeriesSequence=[OTHER_SERIES])],
@@ -204,6 +205,8 @@ STUDIES = [
     pytest.param([exam("1"), exam("1")], [("1.2.3.1", "registered", 1, 1)], id="the same series again"),
     pytest.param([exam("1"), exam("2")],
                  [("1.2.3.1", "registered", 1, 1), ("1.2.3.2", "registered", 1, 1)], id="two studies"),
+    pytest.param([exam("3")], [("1.2.3.3", "available", 1, 1)], id="an archive has it"),
+    pytest.param([exam("4", code="110514")], [("1.2.3.4", "entered-in-error", 1, 1)], id="has the wrong one"),
     pytest.param([exam("1", "2")], [], id="a group of two studies"),
     pytest.param([exam("1", PerformedSeriesSequence=[])], [], id="no series yet"),
     pytest.param([exam("1", Modality="")], [], id="no modality"),
@@ -215,7 +218,7 @@ STUDIES = [
 
 @pytest.mark.parametrize(("exams", "told"), STUDIES)
 def test_studies(exams: list[PerformedExam], told: list[tuple[str, str, int, int]]) -> None:
-    made: list[Any] = imaging_studies(payload(), exams, ZURICH, LINKS)
+    made: list[Any] = imaging_studies(payload(), OrderExams("1", tuple(exams), AVAILABLE), ZURICH, LINKS)
     for study in made:
         ImagingStudy.model_validate(study)
     assert [

@@ -37,6 +37,12 @@ def test_split(raw: bytes, counts: list[int], batch: bool, problems: tuple[str, 
     assert [parse(message).control_id for message in file.messages] == list("ABC")[: sum(counts)]
 
 
+@pytest.mark.parametrize("raw", [b"FHS", b"FHS|\r" + A, BHS + A + b"BTS|1\rBHS||\r" + A, b"BHS|^^\r" + A])
+def test_a_header_without_its_delimiters_is_refused(raw: bytes) -> None:
+    with pytest.raises(UnreadableMessage, match=r"[FB]HS-2"):
+        split(raw)
+
+
 @pytest.mark.parametrize("raw", [b"garbage\r", BHS + b"PID|||1\r" + A, b"PID|||1\r" + A])
 def test_text_outside_any_message_is_refused(raw: bytes) -> None:
     with pytest.raises(UnreadableMessage):

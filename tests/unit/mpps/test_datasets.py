@@ -178,12 +178,11 @@ def test_an_invalid_value_representation(vr: str) -> None:
         decode(data, EXPLICIT_LITTLE)
 
 
-def test_a_deflate_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "_INFLATED_LIMIT", 100_000)
+def test_a_deflate_bomb_is_refused() -> None:
     bomb = zlib.compressobj(wbits=-15)
     data = bomb.compress(b"\0" * 1_000_000) + bomb.flush()
     with pytest.raises(DatasetError, match="too large"):
-        decode(data, DEFLATED_LITTLE)
+        decode(data, DEFLATED_LITTLE, 100_000)
 
 
 def test_an_unknown_transfer_syntax() -> None:
@@ -263,3 +262,39 @@ def test_foreign_samples_read_as_pydicom_reads_them(name: str) -> None:
     found = decode(by_pydicom(ds, syntax), syntax)
     assert {int(key, 16) for key in found.dataset} == {int(e.tag) for e in ds if e.tag.element}
     assert dicom_json.text(found.dataset, TAG["PerformedProcedureStepStatus"]) == ds.PerformedProcedureStepStatus
+
+
+ITEM = b"\xfe\xff\x00\xe0" + bytes(4)
+OPEN_SEQUENCE = struct.pack("<HHI", 0x0040, 0x0340, 0xFFFFFFFF)
+MANY = datasets.MOST_PARTS
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (OPEN_SEQUENCE + ITEM * MANY, "more than 300000 elements and items"),
+        (struct.pack("<HHI", 0x0009, 0x1000, 0) * (MANY + 1), "more than 300000 elements and items"),
+        (struct.pack("<HHI", 0x0010, 0x0010, 65_536) + b"\\" * 65_536, "(0010,0010) has too many values"),
+        (struct.pack("<HHI", 0x0020, 0x000D, 131_072) + b"1\\" * 65_536, "(0020,000D) has too many values"),
+        (struct.pack("<HHI", 0x0010, 0x21C0, 131_072) + bytes(131_072), "(0010,21C0) has too many values"),
+    ],
+)
+def test_few_bytes_cannot_fill_the_memory(data: bytes, why: str) -> None:
+    with pytest.raises(DatasetError) as error:
+        decode(data, IMPLICIT_LITTLE)
+    assert why in str(error.value)
+
+
+def test_a_large_exam_is_read_whole() -> None:
+    image = struct.pack("<HHI", 0x0008, 0x1150, 4) + b"1.2\0" + struct.pack("<HHI", 0x0008, 0x1155, 4) + b"1.3\0"
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(image)) + image
+    data = struct.pack("<HHI", 0x0008, 0x1140, len(item) * 20_000) + item * 20_000
+    assert len(decode(data, IMPLICIT_LITTLE).dataset["00081140"]["Value"]) == 20_000  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT_LITTLE, DEFLATED_LITTLE])
+def test_a_data_set_may_be_held_to_a_length(syntax: str) -> None:
+    data = encode({"00104000": {"vr": "LT", "Value": ["x" * 100]}}, syntax)
+    assert decode(data, syntax, 200).dataset
+    with pytest.raises(DatasetError, match=r"longer|too large"):
+        decode(data, syntax, 50)

@@ -153,6 +153,25 @@ def test_contexts_are_answered_one_by_one_and_refusals_are_named() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [(b"V1\0", "V1"), (b" V1 ", "V1"), (b"A" * 20, "A" * 16), (b"V\xe9", "V?"), (b"A\\B", "A?B"), (b"", ""),
+     (b"V1\n2026-01-01 ERROR", "V1?2026-01-01 ER")],
+)  # fmt: skip
+def test_no_association_fails_over_a_version_name(sent: bytes, expected: str) -> None:
+    usual, kept = wire.user_information(), wire.user_information()[4:].removesuffix(wire.item(0x55, b"HAND_1"))
+    odd = wire.item(0x50, kept + wire.item(0x55, sent))
+    proposal = read_proposal(wire.variable().replace(usual, odd))
+    assert proposal.implementation_version == expected
+
+
+def test_names_of_refused_contexts_cannot_forge_log_lines() -> None:
+    asked = [(1, wire.WORKLIST, [wire.IMPLICIT]), (3, "1.2\n2026-01-01 ERROR\x1b[2J", ["1.2\n3"])]
+    (refused,) = negotiate(wire.variable(asked)).rejected
+    assert refused.name == refused.abstract_syntax == "1.2?2026-01-01 ERROR?[2J"
+    assert refused.transfer_syntaxes == ("1.2?3",)
+
+
 def test_the_answer_says_who_we_are() -> None:
     config = replace(CONFIG, max_pdu=40000, implementation_version_name="BROKER_TEST")
     found = answer(negotiate(wire.variable(), config))

@@ -98,6 +98,9 @@ def told(result: str | None, state: str = "pending", detail: str = "", answer: b
     ("subject", "words", "note", "tone"),
     [
         (told("delivered", "delivered", answer=ACK), "RIS told: exam started", "acknowledged AA in 12 ms", "completed"),
+        (told("delivered", "delivered", "200"), "RIS told: exam started", "acknowledged in 12 ms: 200", "completed"),
+        (told("superseded", "skipped", "a newer one"), "RIS is not told: exam started", "a newer one", "wait"),
+        (told("resent", detail="nina"), "Sent once more by hand: RIS, exam started", "nina", ""),
         (told("failed", detail="no answer"), "RIS could not be told: exam started", "try 2: no answer", "wait"),
         (told("refused", "parked", "unknown order"), "RIS could not be told: exam started", "unknown order", "alarm"),
         (told(None), "RIS will be told: exam started", "waiting to be sent", "wait"),

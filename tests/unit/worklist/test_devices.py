@@ -39,6 +39,15 @@ def test_stations_and_window(step: dict, root: dict, station: str, start: str, e
     assert matches(query, Candidate(document(item, 1), item.status, item.complete)) is expected
 
 
+@pytest.mark.parametrize("ignore_case", [False, True])
+def test_a_device_that_asks_for_its_own_title_gets_its_stations(ignore_case: bool) -> None:
+    device = DeviceProfile("CT_QUERY", stations=("ROOM1",), ignore_case=ignore_case)
+    keys = {SPS_SEQUENCE: [{"ScheduledStationAETitle": "CT_QUERY"}]}
+    query = narrowed(query_of(keys, manner=device.manner()), device, NOW)
+    item = Item(step={"ScheduledStationAETitle": ["ROOM1"]})
+    assert matches(query, Candidate(document(item, 1), item.status, item.complete))
+
+
 def test_the_window_is_named_as_the_reason() -> None:
     query = narrowed(query_of({}), CT, NOW)
     item = Item(step={"ScheduledProcedureStepStartTime": "2000"})

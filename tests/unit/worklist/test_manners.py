@@ -118,6 +118,16 @@ ZONES = [
     ({DATE: "-20261123"}, ("20261124", "0059"), True),
     ({DATE: "-20261123"}, ("20261124", "0100"), False),
     ({}, ("20261124", "0100"), True),
+    # days and instants that do not exist
+    ({DATE: "20260230"}, ("20260302", "0100"), False),
+    ({DATE: "20260230"}, ("20260301", "0030"), False),
+    ({DATE: "20260201-20260231"}, ("20260301", "0059"), True),
+    ({DATE: "20260201-20260231"}, ("20260301", "0100"), False),
+    ({DATE: "20260230-"}, ("20260301", "0059"), False),
+    ({DATE: "20260230-"}, ("20260301", "0100"), True),
+    ({DATE: "00000101-99991231"}, ("20260301", "0100"), True),
+    ({DATE: "00010101-99991231"}, ("20260301", "0100"), True),
+    ({DATE: "20261123", TIME: "0000-235960"}, ("20261124", "0059"), True),
 ]
 
 
@@ -130,7 +140,8 @@ def test_keys_in_the_zone_of_the_device(keys: dict, start: tuple[str, str], expe
 def test_starts_in_the_zone_of_the_device() -> None:
     step = {DATE: "20261124", TIME: "003012.5"}
     assert start_in(step, ZoneInfo("Europe/Zurich"), 0) == {DATE: "20261123", TIME: "233012.5"}
-    assert start_in({DATE: "20261124"}, ZoneInfo("Europe/Zurich"), 0) == {DATE: "20261124"}
+    for odd in ({DATE: "20261124"}, {DATE: "20260230", TIME: "0930"}, {DATE: "00010101", TIME: "0000"}):
+        assert start_in(odd, ZoneInfo("Europe/Zurich"), 0) == odd
 
 
 def step_of(item: Attributes) -> dict:
@@ -219,6 +230,9 @@ CHARSETS = [
     ("ascii", "", "山田", "ISO_IR 192", "山田"),
     ("ISO_IR 100", "", "Dvořák", "ISO_IR 100", "Dvorák"),
     ("ISO_IR 192", "ISO_IR 100", "Müller", "ISO_IR 192", "Müller"),
+    # the accent goes, the script stays
+    ("ISO_IR 126", "", "Ἑλένη", "ISO_IR 126", "Ελένη"),
+    ("ISO_IR 144", "", "\N{CYRILLIC CAPITAL LETTER I WITH GRAVE}ванов", "ISO_IR 144", "Иванов"),
 ]
 
 

@@ -115,6 +115,8 @@ STARTS = [
     ("", "103000.5", "20240101103000", True),
     ("20240705", "10-", "20240705100000", True),
     # tolerance
+    ("", "0900-2400", "20240101235959", True),
+    ("20240705", "000000-24:00:00", "20240705000000", True),
     ("*", "*", "20240101100000", True),
     ("20240704\\20240705", "", "20240705100000", True),
 ]
@@ -127,7 +129,8 @@ def test_starts(date: str, time: str, start: str, expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("date", "time"), [("today", ""), ("2024", ""), ("", "25"), ("-", ""), ("20241301", ""), ("", "1000-x")]
+    ("date", "time"),
+    [("today", ""), ("2024", ""), ("", "25"), ("-", ""), ("20241301", ""), ("", "1000-x"), ("", "24"), ("", "2400-")],
 )
 def test_unreadable_dates_are_refused(date: str, time: str) -> None:
     with pytest.raises(Refusal) as refusal:
