@@ -18,6 +18,7 @@ from broker.services.devices import DeviceLog
 from broker.settings import Settings
 from broker.store import migrate
 from broker.wiring import open_context
+from broker.workers import Workers
 
 _log = logging.getLogger(__name__)
 _SWITCH_SECONDS = 0.0005
@@ -61,8 +62,10 @@ class Broker:
             directory.start()
             stack.push_async_callback(asyncio.to_thread, directory.stop)
             dicomweb = parts.make_web_desk(self.settings, self.context, devices, directory)
-            outgoing = parts.make_outgoing(self.settings, self.context, delivery, subscribers, known)
-            web = parts.make_web(self.settings, self.context, desk, directory, dicomweb, outgoing)
+            web = parts.make_web(
+                self.settings, self.context, desk, directory, dicomweb,
+                parts.make_outgoing(self.settings, self.context, delivery, subscribers, known),
+            )  # fmt: skip
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port
@@ -75,6 +78,9 @@ class Broker:
             await intake.start()
             stack.push_async_callback(intake.stop)
             self.ports["intake"] = intake.port
+            workers = Workers(self.settings, self.ports, self.context.database.tell_of_commit)
+            await workers.start()
+            stack.push_async_callback(workers.stop)
             self._stack = stack.pop_all()
 
     async def stop(self) -> None:

@@ -4,8 +4,9 @@ Every problem is told at once, with line and column.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from broker.domain.device_settings import NAMES, profile_of
 from broker.domain.devices import DeviceProfile
@@ -29,7 +30,7 @@ def load_devices(path: Path) -> list[DeviceProfile]:
     rows = csv.DictReader(text.splitlines(), strict=True)
     problems = _headings(path, rows.fieldnames or [])
     found: dict[str, DeviceProfile] = {}
-    for number, row in enumerate([] if problems else rows, 2):
+    for number, row in [] if problems else _numbered(path, rows):
         try:
             profile = _device({k: v or "" for k, v in row.items() if k is not None}, extra=row.get(None))
         except Refusal as refusal:
@@ -43,9 +44,22 @@ def load_devices(path: Path) -> list[DeviceProfile]:
     return list(found.values())
 
 
+def _numbered(path: Path, rows: "csv.DictReader[str]") -> Iterator[tuple[int, Mapping[str | None, Any]]]:
+    """Each row with its line; empty lines are none.
+
+    :raises SettingsError: a quotation mark without its partner.
+    """
+    try:
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise SettingsError([Problem(str(path), f"line {rows.reader.line_num}", f"no CSV: {error}")]) from None
+
+
 def _headings(path: Path, names: Sequence[str]) -> list[Problem]:
     if _TITLE not in names:
-        return [Problem(str(path), "line 1", f"a column {_TITLE} is expected; the others: {', '.join(NAMES)}")]
+        columns = f"a column {_TITLE} is expected, cells separated by commas; the others: {', '.join(NAMES)}"
+        return [Problem(str(path), "line 1", columns)]
     wrong = [name for name in names if name not in (_TITLE, *NAMES)]
     return [Problem(str(path), f"line 1, {n}", f"there is no such column; {', '.join(NAMES)} are") for n in wrong]
 

@@ -49,6 +49,7 @@ from broker.jobs import JobConfig
 from broker.services.context import Context
 from broker.services.device_registry import DeviceDirectory
 from broker.services.devices import DeviceLog
+from broker.services.explaining import SiteRules
 from broker.settings import SenderSettings, Settings
 from broker.settings_source import Problem, SettingsError
 from broker.shipped import config_folder
@@ -148,7 +149,7 @@ def make_intake(settings: Settings, context: Context, reading: Reading) -> Intak
         max_frame=intake.max_frame_kib * 1024, idle_timeout=intake.idle_timeout or None,
         ssl_context=_intake_tls(settings),
         extra_ports=tuple(sorted({s.port for s in settings.senders if s.port} - {intake.port})),
-        handler=handler_config(settings),
+        handler=handler_config(settings), reuse_port=intake.workers > 1,
     )  # fmt: skip
     return IntakeListener(config, context, reading.mappings, reading.site)
 
@@ -194,6 +195,8 @@ def follow_destinations(
         if made is None:
             return
         if isinstance(made, MppsEventDestination) and not made.host:
+            if settings.dicom.workers > 1:
+                raise ValueError("a device that connects by itself needs dicom.workers = 1: give it a host")
             subscribers.subscribe(made.ae_title)
         try:
             destination = make_destination(settings, made, context, subscribers)
@@ -270,7 +273,7 @@ def make_acceptors(
         host=dicom.host, port=dicom.port, ae_title=dicom.ae_title, max_pdu=dicom.max_pdu,
         max_associations=dicom.max_associations, network_timeout=dicom.idle_timeout or _NEVER,
         admit_in_worker=False, fuzzy_names=settings.worklist.fuzzy_names,
-        timezone_adjustment=settings.worklist.timezone_adjustment,
+        timezone_adjustment=settings.worklist.timezone_adjustment, reuse_port=dicom.workers > 1,
     )  # fmt: skip
     configs, tls = {"dicom": plain}, tls_config(settings)
     if tls is not None:
@@ -303,6 +306,11 @@ def make_web_desk(settings: Settings, context: Context, log: DeviceLog, director
     return WebDesk(context, config, directory, log)
 
 
+def site_rules(settings: Settings) -> SiteRules:
+    """What explanations of worklists need to know of the settings."""
+    return SiteRules(settings.worklist.limit, settings.dicom.unknown != "refuse")
+
+
 def make_web(
     settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory, dicomweb: WebDesk,
     outgoing: Outgoing,
@@ -314,7 +322,7 @@ def make_web(
     config = WebConfig(
         host=web.host, port=web.port, site_name=settings.site.name,
         session_lifetime=timedelta(hours=web.session_hours), segments=readable_segments,
-        version=version("worklist-broker"), worklist_limit=settings.worklist.limit,
+        version=version("worklist-broker"), worklist=site_rules(settings),
         fhir=fhir_style(settings, PatientMode.CONTAINED),
         document_limit=settings.dicomweb.max_document_kib * 1024,
     )  # fmt: skip

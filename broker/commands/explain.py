@@ -1,5 +1,6 @@
 """``broker explain``: why a device's list is as it is, step by step, with the remedy."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -8,9 +9,10 @@ from broker import parts
 from broker.commands.common import ConfigOption, Failure, one_line, opened, read_settings, table
 from broker.domain.attributes import SPS_SEQUENCE, items_of, text
 from broker.domain.errors import Refusal
+from broker.domain.zones import as_offset
 from broker.services import explaining
 from broker.services.explaining import Account, Explanation
-from broker.services.worklist import ItemFilter
+from broker.services.worklist import Asking, ItemFilter
 
 DeviceOption = Annotated[str, typer.Option("--device", help="Calling AE title of the device.")]
 PatientOption = Annotated[str, typer.Option("--patient", help="Patient ID: only this patient's steps.")]
@@ -31,30 +33,42 @@ def explain(
         directory.refresh()
         try:
             account = explaining.explain_device(
-                context, directory, device, wanted, recorded=not now, limit=settings.worklist.limit
+                context, directory, device, wanted, parts.site_rules(settings), recorded=not now
             )
         except Refusal as refusal:
             raise typer.BadParameter(refusal.text) from None
     _head(account, device, known=directory.known(device))
+    if account.refused:
+        raise Failure(f"it gets no list: {account.refused}")
     table(("start", "station", "modality", "accession", "step", "shown", "why not"), map(_row, account.explanations))
     remedies = dict.fromkeys(e.reason.remedy for e in account.explanations if e.reason is not None)
     for remedy in remedies:
         typer.echo(f"remedy: {remedy}")
-    if account.refused:
-        raise Failure(f"the query itself is refused: {account.refused}")
 
 
 def _head(account: Account, device: str, *, known: bool) -> None:
     typer.echo(f"{device} is {'registered' if known else 'not registered'}")
+    if account.refused and account.asked_at is None:
+        return
     if account.asked_at is None:
         typer.echo("no recorded query: what it would be shown if it asked for everything now")
     else:
         typer.echo(
             f"its query of {account.asked_at:%Y-%m-%d %H:%M:%S} UTC: {one_line(dict(account.keys)) or 'no keys'}"
         )
+    typer.echo("".join(f"negotiated: {words}\n" for words in _negotiated(account.asking)), nl=False)
+    if account.refused:
+        return
     shown = sum(e.verdict is None for e in account.explanations)
     more = ", and more that are not listed; name a patient, order or date" if account.more else ""
     typer.echo(f"{shown} of {len(account.explanations)} candidates are shown{more}")
+
+
+def _negotiated(asking: Asking) -> Iterator[str]:
+    if asking.fuzzy_names:
+        yield "names by their sound"
+    if asking.offset is not None:
+        yield f"times in the zone {as_offset(asking.offset)}"
 
 
 def _row(explanation: Explanation) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from pydicom.charset import ENCODINGS_TO_CODES, python_encoding
 
+from broker.dicom.texts import proper_term
+
 UTF_8 = "ISO_IR 192"
 #: terms that stand for the default repertoire
 DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
@@ -118,7 +120,12 @@ class Charset:
         return sayable if sayable.strip("^= ") else name
 
     def _transliterated(self, text: str) -> str:
-        return "".join(c if any(_fits(c, k) for k in self.codecs) else _plain_letters(c) for c in text)
+        return "".join(c if self._says(c) else self._plainer(c) for c in text)
+
+    def _plainer(self, character: str) -> str:
+        """Without its accents in its own script, else spelled in Latin letters: no Greek name with a Latin i in it."""
+        bare = _bare(character)
+        return bare if bare and self._says(bare) else _spelled(character)
 
 
 ASCII = Charset("", ("ascii",))
@@ -127,7 +134,7 @@ ASCII = Charset("", ("ascii",))
 @lru_cache(maxsize=256)
 def charset(term: str) -> Charset | None:
     """The character set of a value of (0008,0005), values separated by backslash; None when it is not known."""
-    values = [value.strip() for value in term.split("\\")]
+    values = [proper_term(value) for value in term.split("\\")]
     if not all(value in python_encoding for value in values):
         return None
     codecs = tuple(dict.fromkeys("ascii" if v in DEFAULT_REPERTOIRE else python_encoding[v] for v in values))
@@ -187,9 +194,13 @@ def _fits(character: str, codec: str) -> bool:
     return True
 
 
-def _plain_letters(character: str) -> str:
-    """The letter without its accents; itself when there is no plainer form."""
+def _bare(character: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", character)
+    return "".join(c for c in decomposed if not unicodedata.combining(c))
+
+
+def _spelled(character: str) -> str:
+    """In Latin letters; itself when there is no plainer form."""
     if character in _SPELLED:
         return _SPELLED[character]
-    decomposed = unicodedata.normalize("NFKD", character)
-    return "".join(_SPELLED.get(c, c) for c in decomposed if not unicodedata.combining(c)) or character
+    return "".join(_SPELLED.get(c, c) for c in _bare(character)) or character

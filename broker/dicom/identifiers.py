@@ -20,7 +20,7 @@ from broker.domain.attributes import (
     Level,
     Value,
 )
-from broker.domain.dicom_json import Dataset, items, key_of, texts
+from broker.domain.dicom_json import Dataset, Element, items, key_of, texts, texts_of
 
 #: what to return: tags in ascending order, each with what to return of the items of a sequence (empty: it is none)
 Shape = tuple[tuple[int, "Shape"], ...]
@@ -31,6 +31,7 @@ TIMEZONE_OFFSET = 0x00080201
 _IGNORED = frozenset({SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET, 0x00080052})
 #: bytes of an identifier that is read; real ones have hundreds, and it is decoded while other devices wait
 MOST_BYTES = 64 * 1024
+_PARAGRAPHS = frozenset({"LT", "ST", "UT", "UR"})
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _CACHED_SIZE = 4096
 
@@ -127,7 +128,7 @@ class _Sorter:
                 keys[attribute.keyword], inner = self._sequence(dataset, attribute)
                 shape.append((tag, inner))
             else:
-                keys[attribute.keyword] = [self._text(text) for text in texts(dataset, tag)]
+                keys[attribute.keyword] = [self._text(text) for text in _values(dataset[key], attribute.vr)]
                 shape.append((tag, ()))
         return keys, tuple(shape)
 
@@ -152,6 +153,14 @@ class _Sorter:
             return text
         # nobody knows how many characters these bytes are
         return _BEYOND_ASCII.sub("*", text.replace("\N{REPLACEMENT CHARACTER}", "*"))
+
+
+def _values(element: Element, vr: str) -> tuple[str, ...]:
+    """The values of a key; blanks that begin a paragraph are part of it (PS3.5 section 6.2)."""
+    if vr not in _PARAGRAPHS:
+        return texts_of(element)
+    found = element.get("Value")
+    return tuple(text for v in found if (text := str(v or "").rstrip(" \0"))) if isinstance(found, list) else ()
 
 
 def whole(attributes: Mapping[str, Attribute]) -> Shape:

@@ -17,14 +17,25 @@ _SELF_ESCAPED = frozenset({"iso2022_jp", "iso2022_jp_2"})
 _RESET = re.compile(rb"[\\\r\n\f\t]")
 _RESET_IN_NAMES = re.compile(rb"[\\\r\n\f\t^=]")
 _DEFAULT = "ascii"
+#: terms as devices misspell them: "ISO-IR 100", "iso_ir_100", "ISO2022 IR 87"
+_TERM = re.compile(r"ISO[ _-]?(2022[ _-]?)?IR[ _-]?(\d{1,3})", re.IGNORECASE)
+
+
+def proper_term(term: str) -> str:
+    """A value of Specific Character Set as PS3.3 C.12.1.1.2 spells it; as it is when it is not recognised."""
+    found = _TERM.fullmatch(term.strip())
+    if found is not None:
+        return f"{'ISO 2022 IR' if found[1] else 'ISO_IR'} {found[2]}"
+    return "ISO_IR 192" if term.strip().upper() in {"UTF-8", "UTF8"} else term.strip()
 
 
 class TextDecoder:
     """Decodes the text of one data set (or item) that declares the character sets ``terms``."""
 
     def __init__(self, terms: Sequence[str] = ()) -> None:
-        self.faulty = any(term and term not in python_encoding for term in terms)
-        known = [_codec(term) for term in terms if term in python_encoding]
+        proper = [proper_term(term) for term in terms]
+        self.faulty = any(term and term not in python_encoding for term in proper)
+        known = [_codec(term) for term in proper if term in python_encoding]
         self._first = known[0] if known else _DEFAULT
         self._extensions = frozenset(known)
 

@@ -156,7 +156,7 @@ class WorklistHandler:
         sent = (request.dataset, request.transfer_syntax_uid)
         manner = device.manner(fuzzy=request.association.fuzzy_names)
         identifier, as_sent = understand(*sent, self._context.site.shown, self._config.limit, manner)
-        offset = offset_of(identifier.timezone) if request.association.timezone_adjustment else None
+        offset = _offset(request, identifier)
         query = worklist.for_device(self._context, as_sent, device, offset)
         warned = bool(identifier.unsupported) and device.warn_unsupported
         status = FindStatus.PENDING_KEY_NOT_SUPPORTED if warned else FindStatus.PENDING
@@ -194,12 +194,13 @@ class WorklistHandler:
             return None
 
     def _record(self, request: Request, course: _Course, seconds: float) -> None:
-        association = request.association
+        association, identifier = request.association, course.identifier
         self._log.queried(
             QueryRecord(
                 at=self._context.clock(), calling_ae_title=association.calling_ae_title, address=association.address,
-                keys=course.identifier.keys if course.identifier else {}, status=int(course.status),
+                keys=identifier.keys if identifier else {}, status=int(course.status),
                 answers=len(course.step_keys), milliseconds=round(seconds * 1000), step_keys=course.step_keys,
+                fuzzy_names=association.fuzzy_names, offset=_offset(request, identifier) if identifier else None,
             )
         )  # fmt: skip
 
@@ -210,6 +211,11 @@ def _understood(
 ) -> tuple[Identifier, WorklistQuery]:
     identifier = identifiers.read(data, transfer_syntax_uid)
     return identifier, query_of(identifier.keys, shown, limit, manner)
+
+
+def _offset(request: Request, identifier: Identifier) -> int | None:
+    """Minutes east of UTC in which the device means its times; None: as the site."""
+    return offset_of(identifier.timezone) if request.association.timezone_adjustment else None
 
 
 def _who(request: Request) -> str:

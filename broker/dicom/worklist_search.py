@@ -55,6 +55,7 @@ class _Asked:
     query: WorklistQuery
     writer: Encoder
     warnings: tuple[str, ...]
+    asking: Asking
 
 
 class WorklistSearch:
@@ -94,8 +95,8 @@ class WorklistSearch:
         if search.fuzzy_names and not fuzzy:
             warnings.append(_LITERAL_ONLY)
         offset = self._offset(identifier, warnings)
+        asking = Asking(self._config.site_limit, fuzzy, offset)
         try:
-            asking = Asking(self._config.site_limit, fuzzy, offset)
             query = worklist.query_for(self._context, identifier.keys, device, asking)
         except Refusal as refusal:
             raise ParameterRefused(refusal.where, refusal.text) from refusal
@@ -103,7 +104,7 @@ class WorklistSearch:
         if offset is not None:
             treatment = replace(treatment, zone=(self._context.site.zone, offset))
         writer = encoder(identifier.shape, datasets.EXPLICIT_LITTLE, choices("", "", UTF_8), treatment)
-        return _Asked(identifier, query, writer, tuple(warnings))
+        return _Asked(identifier, query, writer, tuple(warnings), asking)
 
     def _offset(self, identifier: Identifier, warnings: list[str]) -> int | None:
         """The zone in which the search means its start times; None: wall time at the site."""
@@ -137,11 +138,13 @@ class WorklistSearch:
     def _record(
         self, caller: Caller, asked: _Asked | None, status: FindStatus, step_keys: list[int], seconds: float
     ) -> None:
+        asking = asked.asking if asked else Asking()
         self._log.queried(
             QueryRecord(
                 at=self._context.clock(), calling_ae_title=caller.ae_title, address=caller.address,
                 keys=asked.identifier.keys if asked else {}, status=int(status), answers=len(step_keys),
-                milliseconds=round(seconds * 1000), step_keys=step_keys,
+                milliseconds=round(seconds * 1000), step_keys=step_keys, fuzzy_names=asking.fuzzy_names,
+                offset=asking.offset,
             )
         )  # fmt: skip
 

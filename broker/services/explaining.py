@@ -3,7 +3,7 @@
 Built on the very predicates that answer queries: ``worklist.query_for``, ``matching.why_not``, ``treatment.withheld``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
@@ -25,6 +25,8 @@ from broker.store import device_registry as registry_store
 #: without any key: what a device asks that only opens its list
 _EVERYTHING: Attributes = {SPS_SEQUENCE: []}
 _MOST = 200
+_UNKNOWN = "it is not registered, and unknown devices are refused (`dicom.unknown`): accept it on the devices page"
+_UNREADABLE = "its query had no key that could be read, and was answered {:04X}: its warnings tell why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,14 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteRules:
+    """What the site decides for all devices: the limit of items, and whether unknown devices are let in."""
+
+    limit: int = 0
+    accept_unknown: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """An explained query.  ``asked_at`` is None when nobody asked and the present rules are told about."""
 
@@ -50,10 +60,12 @@ class Account:
     keys: Attributes
     asked_at: datetime | None
     explanations: tuple[Explanation, ...]
-    #: why the query itself is refused; empty when it is not
+    #: why it gets no list at all; empty when it does
     refused: str = ""
     #: there were more candidates than are explained
     more: bool = False
+    #: what was negotiated for the query
+    asking: Asking = field(default_factory=Asking)
 
 
 def explain(context: Context, query: WorklistQuery, candidates: ItemFilter) -> list[Explanation]:
@@ -62,32 +74,42 @@ def explain(context: Context, query: WorklistQuery, candidates: ItemFilter) -> l
 
 
 def explain_device(
-    context: Context, devices: Devices, ae_title: str, candidates: ItemFilter, *, recorded: bool = True, limit: int = 0
-) -> Account:
+    context: Context, devices: Devices, ae_title: str, candidates: ItemFilter, rules: SiteRules | None = None, *,
+    recorded: bool = True,
+) -> Account:  # fmt: skip
     """What the device's newest query means for the candidates; with ``recorded`` false, or when it never asked, what it
-    would be shown if it asked for everything.  ``limit`` is the site's.
+    would be shown if it asked for everything.
 
     :raises Refusal: a filter of the candidates cannot be read.
     """
     asked = _newest(context, ae_title) if recorded else None
-    keys = asked.keys if asked is not None and asked.keys else _EVERYTHING
+    rules = rules or SiteRules()
     device = devices.profile(ae_title)
-    return explain_keys(context, device, keys, candidates, limit=limit, asked_at=asked.at if asked else None)  # type: ignore[arg-type]
+    if not rules.accept_unknown and not devices.known(ae_title):
+        return Account(device, {}, None, (), refused=_UNKNOWN)
+    if asked is None:
+        return explain_keys(context, device, _EVERYTHING, candidates, Asking(rules.limit))
+    if not asked.keys:
+        return Account(device, {}, asked.at, (), refused=_UNREADABLE.format(asked.status))
+    asking = Asking(rules.limit, asked.fuzzy_names, asked.offset)
+    return explain_keys(context, device, asked.keys, candidates, asking, asked_at=asked.at)  # type: ignore[arg-type]
 
 
 def explain_keys(
-    context: Context, device: DeviceProfile, keys: Attributes, candidates: ItemFilter, *, limit: int = 0,
+    context: Context, device: DeviceProfile, keys: Attributes, candidates: ItemFilter, asking: Asking | None = None, *,
     asked_at: datetime | None = None,
 ) -> Account:  # fmt: skip
     """What a query with these keys means now for the candidates."""
+    asking = asking or Asking()
     found = worklist.list_items(context, candidates)
     try:
-        query = worklist.query_for(context, keys, device, Asking(limit))
+        query = worklist.query_for(context, keys, device, asking)
     except Refusal as refusal:
-        return Account(device, keys, asked_at, (), refused=f"{refusal.where}: {refusal.text}")
+        refused = f"its query is refused: {refusal.where}: {refusal.text}"
+        return Account(device, keys, asked_at, (), refused=refused, asking=asking)
     within = _within_limit(context, query)
     explained = tuple(Explanation(e, _verdict(query, e, device, keys, within)) for e in found[:_MOST])
-    return Account(device, keys, asked_at, explained, more=len(found) > _MOST)
+    return Account(device, keys, asked_at, explained, more=len(found) > _MOST, asking=asking)
 
 
 def _verdict(

@@ -35,6 +35,9 @@ class QueryRecord:
     answers: int
     milliseconds: int
     step_keys: Sequence[int] = ()
+    #: negotiated: names by sound, and the zone of its times in minutes east of UTC (None: the site's)
+    fuzzy_names: bool = False
+    offset: int | None = None
 
 
 def seen(connection: Connection, devices: Sequence[SeenDevice]) -> None:
@@ -71,9 +74,20 @@ def recent_queries(connection: Connection, calling_ae_title: str, limit: int) ->
         c.status,
         c.answers,
         c.milliseconds,
+        c.fuzzy_names,
+        c.offset_minutes,
     )
     query = select(*columns).where(c.calling_ae_title == calling_ae_title).order_by(c.at.desc(), c.id.desc())
-    return [QueryRecord(*row) for row in connection.execute(query.limit(limit))]
+    return [_record(*row) for row in connection.execute(query.limit(limit))]
+
+
+def _record(  # noqa: PLR0913, PLR0917 - the columns of a row
+    at: datetime, title: str, address: str, keys: Mapping[str, object], status: int, answers: int, milliseconds: int,
+    fuzzy_names: bool, offset: int | None,
+) -> QueryRecord:  # fmt: skip
+    return QueryRecord(
+        at, title, address, keys, status, answers, milliseconds, fuzzy_names=fuzzy_names, offset=offset
+    )  # fmt: skip
 
 
 def _values(seen_device: SeenDevice) -> dict[str, Any]:
@@ -87,6 +101,7 @@ def _query_values(record: QueryRecord) -> dict[str, Any]:
     return {
         "at": record.at, "calling_ae_title": record.calling_ae_title, "address": record.address,
         "keys": record.keys, "status": record.status, "answers": record.answers, "milliseconds": record.milliseconds,
+        "fuzzy_names": record.fuzzy_names, "offset_minutes": record.offset,
     }  # fmt: skip
 
 

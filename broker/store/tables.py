@@ -372,6 +372,9 @@ device_query = Table(
     Column("status", Integer, nullable=False),
     Column("answers", Integer, nullable=False),
     Column("milliseconds", Integer, nullable=False),
+    # negotiated (PS3.4 K.5): names by sound, and the zone of its times in minutes east of UTC
+    Column("fuzzy_names", Boolean, nullable=False, server_default=false()),
+    Column("offset_minutes", Integer, nullable=True),
 )
 
 # which device was given which step, and how often: one row per pair, counted up in batches after the answers left

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from broker.domain.fhir_style import FhirStyle, PatientMode
 from broker.services.board import Patience
+from broker.services.explaining import SiteRules
 
 #: a message as people read it: its segments, one text each
 Segments = Callable[[bytes], list[str]]
@@ -42,8 +43,8 @@ class WebConfig:
     version: str = ""
     #: largest document of a DICOMweb request, in bytes
     document_limit: int = 4 * 1024 * 1024
-    #: the site's limit of items per worklist query, for explanations; 0 none
-    worklist_limit: int = 0
+    #: the site's rules of the worklist, for explanations
+    worklist: SiteRules = field(default_factory=SiteRules)
     #: how FHIR resources are written; who asks is signed in and may know whom an order is about
     fhir: FhirStyle = field(default_factory=lambda: FhirStyle(patient=PatientMode.CONTAINED))
 

@@ -100,8 +100,8 @@ def explain(_who: Writer, parts: Shared, question: Question) -> JSONResponse:
     wanted = ItemFilter(patient_id=question.patient_id, accession_number=question.accession_number, date=question.date)
     try:
         account = explaining.explain_device(
-            parts.context, parts.devices, question.device, wanted,
-            recorded=not question.now, limit=parts.config.worklist_limit,
+            parts.context, parts.devices, question.device, wanted, parts.config.worklist,
+            recorded=not question.now,
         )  # fmt: skip
     except Refusal as refusal:
         return _refused(refusal)
@@ -127,6 +127,7 @@ def _device(found: Device) -> dict[str, object]:
 def _account(account: Account) -> Mapping[str, object]:
     return {
         "device": account.device.ae_title, "keys": dict(account.keys), "refused": account.refused, "more": account.more,
+        "fuzzy_names": account.asking.fuzzy_names, "offset_minutes": account.asking.offset,
         "asked_at": account.asked_at.isoformat() if account.asked_at else None,
         "steps": [
             {

@@ -121,8 +121,8 @@ def explain(request: Request, who: Visitor, parts: Shared, form: Annotated[Wante
             parts.devices,
             form.ae_title,
             wanted,
+            parts.config.worklist,
             recorded=not form.now,
-            limit=parts.config.worklist_limit,
         )
     except Refusal as refusal:
         return _device_page(request, device, who, parts, status=422, wrong=refusal.text, wanted=wanted)

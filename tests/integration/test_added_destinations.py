@@ -17,6 +17,7 @@ from broker.domain.model import FactKind
 from broker.domain.notifications import NotificationState
 from broker.services import added_destinations, destinations, outbox
 from broker.services.context import Context
+from broker.services.destination_desk import WrongSettings
 from broker.services.people import Role
 from broker.settings import Settings
 from broker.web.app import create_app
@@ -186,6 +187,15 @@ async def test_wrong_settings_are_told_by_field_and_nothing_is_kept(node: Node) 
         for words in ('<span class="wrong">a whole number is expected', 'value="many"', 'value="own"'):
             assert words in page.text
     assert added_destinations.listed(node.context) == []
+
+
+def test_a_device_that_connects_by_itself_needs_one_process(node: Node, settings: Settings) -> None:
+    several = settings.model_copy(update={"dicom": settings.dicom.model_copy(update={"workers": 2})})
+    given = {"kind": "mpps_event", "ae_title": "VIEWER"}
+    with pytest.raises(WrongSettings, match=r"dicom.workers is above 1"):
+        Desk(several, node.context, node.known).put("viewer", given, "anna")
+    node.desk.put("viewer", given, "anna")
+    assert node.known.find("viewer")
 
 
 async def test_secrets_are_named_and_never_stored_or_shown(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

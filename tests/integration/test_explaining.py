@@ -19,10 +19,12 @@ from broker.domain.dicom_json import items, texts
 from broker.domain.matching import Obstacle
 from broker.domain.site import Site
 from broker.domain.states import StepStatus
+from broker.domain.zones import as_offset
 from broker.services import explaining
 from broker.services.context import Context
-from broker.services.devices import DeviceLog
-from broker.services.worklist import ItemFilter
+from broker.services.devices import DeviceLog, QueryRecord
+from broker.services.explaining import SiteRules
+from broker.services.worklist import Asking, ItemFilter
 from broker.store.database import Database
 from tests.support.worklist import NOW, Item, fill, pydicom_bytes
 
@@ -87,27 +89,35 @@ device_settings = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+askings = st.builds(
+    Asking, st.just(SITE_LIMIT), st.booleans(), st.none() | st.sampled_from([0, 60, -720, 840])
+)  # fmt: skip
+
+
 def test_a_list_holds_exactly_what_is_explained_as_shown(context: Context) -> None:
     context.database.write(lambda c: fill(c, corpus()))
     log = DeviceLog(context)
     seen: set[Obstacle | None] = set()
 
-    def answered(keys: dict, device: DeviceProfile) -> set[str]:
+    def answered(keys: dict, device: DeviceProfile, asking: Asking) -> set[str]:
         handler = WorklistHandler(context, WorklistConfig(SITE_LIMIT), DeviceRegistry.of([device]), log)
-        association = Association("DEVICE", "BROKER", "127.0.0.1", 1)
-        identifier = pydicom_bytes({"SpecificCharacterSet": "ISO_IR 192", **keys}, EXPLICIT_LITTLE)
+        zone = {} if asking.offset is None else {"TimezoneOffsetFromUTC": as_offset(asking.offset)}
+        association = Association(
+            "DEVICE", "BROKER", "127.0.0.1", 1, fuzzy_names=asking.fuzzy_names, timezone_adjustment=bool(zone)
+        )
+        identifier = pydicom_bytes({"SpecificCharacterSet": "ISO_IR 192", **zone, **keys}, EXPLICIT_LITTLE)
         request = Request(association, 1, MODALITY_WORKLIST_FIND, EXPLICIT_LITTLE, identifier)
         found = [r.dataset for r in handler.find(request) if r.dataset is not None]
         return {str(step_id(data)) for data in found}
 
     @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
-    @given(root_keys, step_keys, device_settings)
-    def agree(root: dict, step: dict, given_settings: dict) -> None:
+    @given(root_keys, step_keys, device_settings, askings)
+    def agree(root: dict, step: dict, given_settings: dict, asking: Asking) -> None:
         device = profile_of("DEVICE", given_settings)
         keys = {**root, SPS_SEQUENCE: [step]}
-        account = explaining.explain_keys(context, device, listed(keys), ItemFilter(), limit=SITE_LIMIT)
+        account = explaining.explain_keys(context, device, listed(keys), ItemFilter(), asking)
         shown = {e.entry.scheduled_procedure_step_id for e in account.explanations if e.verdict is None}
-        assert shown == answered(keys, device)
+        assert shown == answered(keys, device, asking)
         for one in account.explanations:
             seen.add(one.verdict.obstacle if one.verdict else None)
             assert one.reason is None or (one.reason.what and one.reason.remedy)
@@ -152,7 +162,25 @@ def test_reasons_in_words(context: Context, item: Item, words: str, remedy: str)
 def test_a_query_that_is_refused_is_explained_as_such(context: Context) -> None:
     step = {"ScheduledProcedureStepStartDate": ["today"]}
     account = explaining.explain_keys(context, DeviceProfile("CT1"), {SPS_SEQUENCE: [step]}, ItemFilter())
-    assert account.refused.startswith("ScheduledProcedureStepStartDate: ")
+    assert account.refused == "its query is refused: ScheduledProcedureStepStartDate: the key is no date or range"
+
+
+@pytest.mark.parametrize(
+    ("query", "rules", "why"),
+    [(None, SiteRules(accept_unknown=False), "not registered"), (None, SiteRules(), ""),
+     (QueryRecord(NOW, "CT9", "10.0.0.9", {}, 0xC000, 0, 1), SiteRules(), "answered C000")],
+)  # fmt: skip
+def test_a_device_that_gets_no_list_at_all(
+    context: Context, query: QueryRecord | None, rules: SiteRules, why: str
+) -> None:
+    context.database.write(lambda c: fill(c, [Item()]))
+    log = DeviceLog(context)
+    if query is not None:
+        log.queried(query)
+    log.stop()
+    account = explaining.explain_device(context, DeviceRegistry(), "CT9", ItemFilter(), rules)
+    assert why in account.refused
+    assert bool(account.explanations) is not bool(why)
 
 
 def test_items_that_lack_a_required_value_are_listed(context: Context) -> None:

@@ -14,8 +14,9 @@ from broker.domain.attributes import SPS_SEQUENCE
 from broker.domain.devices import DeviceProfile
 from broker.domain.states import StepStatus
 from broker.domain.treatment import Treatment
-from broker.services import device_registry
+from broker.services import device_registry, explaining
 from broker.services.device_registry import Source
+from broker.services.worklist import ItemFilter
 from tests.support.dicom import NOW, Provider, provider
 from tests.support.wait import until
 from tests.support.worklist import Item, fill
@@ -150,10 +151,18 @@ def extended(
     return granted, items
 
 
+def shown_by_explanation(running: Provider) -> list[object]:
+    """The accession numbers that the last query of CT1 is explained to have shown."""
+    running.log.flush()
+    account = explaining.explain_device(running.context, running.directory, "CT1", ItemFilter())
+    return [e.entry.document["AccessionNumber"] for e in account.explanations if e.verdict is None]
+
+
 def test_names_by_sound_when_negotiated(running: Provider) -> None:
     granted, items = extended(running, {"PatientName": "Smyth^Jon"}, b"\x01\x01\x01")
     assert granted == b"\x01\x01\x01"
     assert [item["PatientName"] for item in items] == ["SMITH^JOHN"]
+    assert shown_by_explanation(running) == ["A1"]
     assert extended(running, {"PatientName": "Smyth^Jon"}, b"\x01\x01\x00") == (b"\x01\x01\x00", [])
 
 
@@ -165,7 +174,9 @@ def test_times_in_the_zone_of_the_device_when_negotiated(database_url: str) -> N
         assert [dict(item) for item in items] == [
             {"TimezoneOffsetFromUTC": "+0000", SPS_SEQUENCE: [{DATE: "20261123", TIME: "2330"}]}
         ]
+        assert shown_by_explanation(running) == ["A1"]
         assert extended(running, keys, b"\x01\x01\x00")[1] == []
+        assert shown_by_explanation(running) == []
 
 
 def test_a_device_that_takes_small_pdus_only(running: Provider) -> None:

@@ -127,7 +127,9 @@ CSV_PROBLEMS = [
         "ae_title,limit\nCT1,x\nTHIS_TITLE_IS_TOO_LONG,\nCT2,1,2\n",
         ["line 2, limit", "line 3, ae_title", "line 4, the end"],
     ),
-    ("ae_title\nCT1\nCT1\n", ["line 3, ae_title"]),
+    ("ae_title\nCT1\n\nCT1\n", ["line 4, ae_title"]),
+    ("ae_title;stations\nCT1;CT1\n", ["line 1"]),
+    ('ae_title,stations\nCT1,CT1\n"CT2,CT2\n', ["line 3"]),
 ]
 
 

@@ -3,8 +3,10 @@
 import pytest
 
 from broker.dicom import datasets, identifiers
+from broker.dicom.charset import charset
 from broker.dicom.identifiers import IdentifierError, whole
 from broker.dicom.statuses import FindStatus
+from broker.dicom.texts import proper_term
 from broker.domain.attributes import SPS_SEQUENCE, SPS_SEQUENCE_TAG, STEP_LEVEL
 from tests.support.worklist import pydicom_bytes
 
@@ -26,6 +28,26 @@ WHOLE_STEP = whole(STEP_LEVEL)
 @pytest.mark.parametrize("sequence", [[], [{}], [{"00091001": "private"}]])
 def test_an_empty_sequence_asks_for_all_of_the_step(sequence: list) -> None:
     assert identifier({SPS_SEQUENCE: sequence}).shape == ((SPS_SEQUENCE_TAG, WHOLE_STEP),)
+
+
+def test_blanks_that_begin_a_paragraph_are_part_of_the_key() -> None:
+    keys = identifier({"PatientComments": " a\\b ", "PatientID": " P1 ", "PregnancyStatus": 4}).keys
+    assert keys == {"PatientComments": [" a\\b"], "PatientID": ["P1"], "PregnancyStatus": ["4"]}
+
+
+@pytest.mark.parametrize("term", ["ISO_IR 100", "ISO-IR 100", "iso ir 100", "ISO_IR_100", "ISOIR100"])
+def test_misspelled_character_sets_are_understood(term: str) -> None:
+    raw = b"\x08\x00\x05\x00CS" + len(term).to_bytes(2, "little") + term.encode()
+    found = identifiers.read(raw + b"\x10\x00\x10\x00PN\x06\x00M\xfcller", datasets.EXPLICIT_LITTLE)
+    assert found.keys == {"PatientName": ["Müller"]}
+    assert charset(found.charset) == charset("ISO_IR 100")
+
+
+@pytest.mark.parametrize(
+    ("term", "proper"), [("ISO 2022-IR 87", "ISO 2022 IR 87"), ("utf-8", "ISO_IR 192"), ("GB18030 ", "GB18030")]
+)
+def test_spellings_of_character_sets(term: str, proper: str) -> None:
+    assert proper_term(term) == proper
 
 
 def test_an_absent_sequence_is_not_returned() -> None:

@@ -230,6 +230,9 @@ CHARSETS = [
     ("ascii", "", "山田", "ISO_IR 192", "山田"),
     ("ISO_IR 100", "", "Dvořák", "ISO_IR 100", "Dvorák"),
     ("ISO_IR 192", "ISO_IR 100", "Müller", "ISO_IR 192", "Müller"),
+    # the accent goes, the script stays
+    ("ISO_IR 126", "", "Ἑλένη", "ISO_IR 126", "Ελένη"),
+    ("ISO_IR 144", "", "\N{CYRILLIC CAPITAL LETTER I WITH GRAVE}ванов", "ISO_IR 144", "Иванов"),
 ]
 
 

@@ -6,7 +6,7 @@ from alembic import op
 from broker.store.migrations import columns
 
 revision = "0114"
-down_revision = "0117"
+down_revision = "0118"
 branch_labels = None
 depends_on = None
 
