@@ -130,6 +130,15 @@ async def test_what_waits_for_a_removed_one_stays_and_goes_on_when_it_is_back(no
         until(lambda: deaf.received)
         assert node.desk.remove("pacs", "anna")
     assert destinations.find(node.context, "pacs").standing == "not in the settings"
+    happen(node.context, place(node.context, 2), COMPLETED)
+    node.desk.put("late", {"kind": "hl7", "host": "127.0.0.1", "port": 1}, "anna")
+    happen(node.context, place(node.context, 3), STARTED)
+    node.desk.remove("late", "anna")
+    async with staff(node) as (client, token):
+        client.headers["X-CSRF-Token"] = token
+        cleared = await client.post("/api/v1/destinations/late/skip-waiting", json={})
+        assert cleared.json() == {"destination": None, "changed": 1}
+    assert told(node.context, "late") == [NotificationState.SKIPPED]
     with MllpReceiver() as receiver:
         node.desk.put("pacs", {"kind": "hl7", "host": "127.0.0.1", "port": receiver.port}, "anna")
         until(lambda: told(node.context, "pacs") == [DELIVERED])
