@@ -157,7 +157,8 @@ def test_a_receiver_that_never_answers_is_asked_for_one_of_all_that_waits_at_a_t
         happen(context, place(context, number), STARTED)
     with MllpReceiver(after=peer.silent) as receiver:
         sender = start(receiver.port, retry=RetryPlan(first=30, ceiling=60), answer=0.2)
-        ris = until(lambda: (found := destinations.find(context, "ris")).condition.failures and found)
+        until(lambda: destinations.find(context, "ris").condition.failures)
+        ris = destinations.find(context, "ris")
         sender.wake()
         assert (ris.standing, ris.condition.failures, ris.waiting.pending) == ("not answering", 1, 20)
         assert ris.condition.retry_at is not None
