@@ -62,7 +62,10 @@ class Broker:
             directory.start()
             stack.push_async_callback(asyncio.to_thread, directory.stop)
             dicomweb = parts.make_web_desk(self.settings, self.context, devices, directory)
-            web = parts.make_web(self.settings, self.context, desk, directory, dicomweb, known)
+            web = parts.make_web(
+                self.settings, self.context, desk, directory, dicomweb,
+                parts.make_outgoing(self.settings, self.context, delivery, subscribers, known),
+            )  # fmt: skip
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port

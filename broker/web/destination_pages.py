@@ -53,7 +53,8 @@ def act(
 ) -> RedirectResponse:
     """Pause, drain or resume it, or retry what is parked."""
     do_whole(parts, who, act, name, reason)
-    return RedirectResponse(f"/destinations/{quote(name, safe='')}", 303)
+    left = act is not Whole.SKIP_WAITING
+    return RedirectResponse(f"/destinations/{quote(name, safe='')}" if left else "/destinations", 303)
 
 
 def _found(parts: Parts, name: str) -> DestinationStatus:

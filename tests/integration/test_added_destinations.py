@@ -17,6 +17,7 @@ from broker.domain.model import FactKind
 from broker.domain.notifications import NotificationState
 from broker.services import added_destinations, destinations, outbox
 from broker.services.context import Context
+from broker.services.destination_desk import WrongSettings
 from broker.services.people import Role
 from broker.settings import Settings
 from broker.web.app import create_app
@@ -129,6 +130,15 @@ async def test_what_waits_for_a_removed_one_stays_and_goes_on_when_it_is_back(no
         until(lambda: deaf.received)
         assert node.desk.remove("pacs", "anna")
     assert destinations.find(node.context, "pacs").standing == "not in the settings"
+    happen(node.context, place(node.context, 2), COMPLETED)
+    node.desk.put("late", {"kind": "hl7", "host": "127.0.0.1", "port": 1}, "anna")
+    happen(node.context, place(node.context, 3), STARTED)
+    node.desk.remove("late", "anna")
+    async with staff(node) as (client, token):
+        client.headers["X-CSRF-Token"] = token
+        cleared = await client.post("/api/v1/destinations/late/skip-waiting", json={})
+        assert cleared.json() == {"destination": None, "changed": 1}
+    assert told(node.context, "late") == [NotificationState.SKIPPED]
     with MllpReceiver() as receiver:
         node.desk.put("pacs", {"kind": "hl7", "host": "127.0.0.1", "port": receiver.port}, "anna")
         until(lambda: told(node.context, "pacs") == [DELIVERED])
@@ -186,6 +196,15 @@ async def test_wrong_settings_are_told_by_field_and_nothing_is_kept(node: Node) 
         for words in ('<span class="wrong">a whole number is expected', 'value="many"', 'value="own"'):
             assert words in page.text
     assert added_destinations.listed(node.context) == []
+
+
+def test_a_device_that_connects_by_itself_needs_one_process(node: Node, settings: Settings) -> None:
+    several = settings.model_copy(update={"dicom": settings.dicom.model_copy(update={"workers": 2})})
+    given = {"kind": "mpps_event", "ae_title": "VIEWER"}
+    with pytest.raises(WrongSettings, match=r"dicom.workers is above 1"):
+        Desk(several, node.context, node.known).put("viewer", given, "anna")
+    node.desk.put("viewer", given, "anna")
+    assert node.known.find("viewer")
 
 
 async def test_secrets_are_named_and_never_stored_or_shown(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,8 +175,11 @@ async def test_the_programming_interface(context: Context) -> None:
             ("ris", 1, 1, REFUSED.detail), ("pacs", 2, 0, ""),
         ]  # fmt: skip
         held = await client.post("/api/v1/destinations/pacs/pause", json={"reason": "moving"})
-        assert (held.json()["state"], held.json()["hold"]["by"]) == ("paused", "monitor")
-        assert (await client.post("/api/v1/destinations/pacs/resume", json={})).json()["hold"] is None
+        shown = held.json()["destination"]
+        assert (shown["state"], shown["hold"]["by"]) == ("paused", "monitor")
+        resumed = await client.post("/api/v1/destinations/pacs/resume", json={})
+        assert resumed.json()["destination"]["hold"] is None
+        assert (await client.post("/api/v1/destinations/pacs/skip-waiting", json={})).status_code == 409
         assert (await client.get("/api/v1/destinations/nobody")).status_code == 404
         parked = (await client.get("/api/v1/notifications?destination=ris&state=parked")).json()["notifications"]
         assert [(n["key"], n["order_key"], n["kind"]) for n in parked] == [(key, 1, "order.started")]
