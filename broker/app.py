@@ -11,12 +11,14 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from broker import open_files, parts
+from broker.destination_list import DestinationList
 from broker.jobs import Jobs
 from broker.services.context import Context
 from broker.services.devices import DeviceLog
 from broker.settings import Settings
 from broker.store import migrate
 from broker.wiring import open_context
+from broker.workers import Workers
 
 _log = logging.getLogger(__name__)
 _SWITCH_SECONDS = 0.0005
@@ -44,6 +46,10 @@ class Broker:
             subscribers.on_join(delivery.wake)
             delivery.start()
             stack.push_async_callback(asyncio.to_thread, delivery.stop)
+            known = DestinationList(self.settings, self.context)
+            parts.follow_destinations(self.settings, self.context, delivery, subscribers, known)
+            known.start()
+            stack.push_async_callback(asyncio.to_thread, known.stop)
             jobs = Jobs(parts.job_config(self.settings), self.context, delivery.wake)
             jobs.start()
             stack.push_async_callback(asyncio.to_thread, jobs.stop)
@@ -56,7 +62,10 @@ class Broker:
             directory.start()
             stack.push_async_callback(asyncio.to_thread, directory.stop)
             dicomweb = parts.make_web_desk(self.settings, self.context, devices, directory)
-            web = parts.make_web(self.settings, self.context, desk, directory, dicomweb)
+            web = parts.make_web(
+                self.settings, self.context, desk, directory, dicomweb,
+                parts.make_outgoing(self.settings, self.context, delivery, subscribers, known),
+            )  # fmt: skip
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port
@@ -69,6 +78,9 @@ class Broker:
             await intake.start()
             stack.push_async_callback(intake.stop)
             self.ports["intake"] = intake.port
+            workers = Workers(self.settings, self.ports, self.context.database.tell_of_commit)
+            await workers.start()
+            stack.push_async_callback(workers.stop)
             self._stack = stack.pop_all()
 
     async def stop(self) -> None:

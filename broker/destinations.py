@@ -54,26 +54,39 @@ def template_folders(settings: Settings) -> tuple[Path, ...]:
 
 def problems(settings: Settings, destination: DestinationSettings) -> Iterator[str]:
     """What keeps a destination from working, apart from the receiver being away; each with its remedy."""
+    yield from (text for _, text in found_problems(settings, destination))
+
+
+def found_problems(settings: Settings, destination: DestinationSettings) -> Iterator[tuple[str, str]]:
+    """The same, each with the setting it is about."""
     try:
         make_tls(destination)
     except OSError as error:
-        yield f"TLS files: {error.strerror or error}; check tls_ca, tls_certificate and tls_key"
-    for name in _templates(destination):
-        try:
-            yield from check_template(load_template(name, template_folders(settings)))
-        except TemplateError as error:
-            yield from error.problems
+        where = "tls_ca" if isinstance(destination, WebhookSettings | FhirSettings) else "tls"
+        yield where, f"TLS files: {error.strerror or error}; check tls_ca, tls_certificate and tls_key"
+    yield from (("content" if isinstance(destination, FileSettings) else "profile", text)
+                for text in _template_problems(settings, destination))  # fmt: skip
     if isinstance(destination, Hl7Settings | FileSettings) and charset.find(destination.charset) is None:
-        yield f"charset {destination.charset!r} is no name of HL7 table 0211"
+        yield "charset", f"charset {destination.charset!r} is no name of HL7 table 0211"
     lacking = extras.missing(destination.kind)
     if lacking:
-        yield lacking
+        yield "kind", lacking
     try:
         _try_secrets(destination)
     except SecretError as error:
-        yield str(error)
+        yield "secret_env", str(error)
     if isinstance(destination, FileSettings) and not Path(destination.folder).is_dir():
-        yield f"folder {destination.folder} does not exist; make it"
+        yield "folder", f"folder {destination.folder} does not exist; make it"
+
+
+def _template_problems(settings: Settings, destination: DestinationSettings) -> Iterator[str]:
+    name = template_of(destination)
+    if not name:
+        return
+    try:
+        yield from check_template(load_template(name, template_folders(settings)))
+    except TemplateError as error:
+        yield from error.problems
 
 
 def _try_secrets(destination: DestinationSettings) -> None:
@@ -85,12 +98,13 @@ def _try_secrets(destination: DestinationSettings) -> None:
         nats_link.check_credentials(destination.credentials_file)
 
 
-def _templates(destination: DestinationSettings) -> list[str]:
+def template_of(destination: DestinationSettings) -> str:
+    """The name of the template that its messages are made by; empty when it has none."""
     if isinstance(destination, Hl7Settings):
-        return [] if destination.profile == RAW else [destination.profile]
+        return "" if destination.profile == RAW else destination.profile
     if isinstance(destination, FileSettings):
-        return [] if destination.content == "json" else [destination.content]
-    return []
+        return "" if destination.content == "json" else destination.content
+    return ""
 
 
 def make_destination(

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from broker.delivery import extras
+from broker.delivery.hl7_template_file import TemplateError
 from broker.delivery.sender import Sender as DeliverySender
 from broker.delivery.sender import SenderConfig
 from broker.destination_desk import Desk as DestinationDesk
-from broker.destination_settings import MppsEventDestination
+from broker.destination_list import DestinationList
+from broker.destination_settings import DestinationSettings, MppsEventDestination
 from broker.destinations import fhir_style, make_destination, retry_plan
 from broker.device_file import load_devices
 from broker.dicom.association_log import AssociationLog
@@ -51,6 +53,8 @@ from broker.services.explaining import SiteRules
 from broker.settings import SenderSettings, Settings
 from broker.settings_source import Problem, SettingsError
 from broker.shipped import config_folder
+from broker.template_desk import Desk as TemplateDesk
+from broker.template_desk import Users
 from broker.web.config import WebConfig
 from hl7.errors import Hl7Error
 from hl7.parsing import parse
@@ -145,7 +149,7 @@ def make_intake(settings: Settings, context: Context, reading: Reading) -> Intak
         max_frame=intake.max_frame_kib * 1024, idle_timeout=intake.idle_timeout or None,
         ssl_context=_intake_tls(settings),
         extra_ports=tuple(sorted({s.port for s in settings.senders if s.port} - {intake.port})),
-        handler=handler_config(settings),
+        handler=handler_config(settings), reuse_port=intake.workers > 1,
     )  # fmt: skip
     return IntakeListener(config, context, reading.mappings, reading.site)
 
@@ -179,6 +183,47 @@ def make_delivery(settings: Settings, context: Context, subscribers: Subscribers
         rates={d.name: d.rate for d in settings.destinations if d.rate},
     )  # fmt: skip
     return DeliverySender(context, destinations, config)
+
+
+def follow_destinations(
+    settings: Settings, context: Context, sender: DeliverySender, subscribers: Subscribers, known: DestinationList
+) -> None:
+    """Have the senders follow what people add, change and remove."""
+
+    def changed(name: str, made: DestinationSettings | None) -> None:
+        sender.remove(name)
+        if made is None:
+            return
+        if isinstance(made, MppsEventDestination) and not made.host:
+            if settings.dicom.workers > 1:
+                raise ValueError("a device that connects by itself needs dicom.workers = 1: give it a host")
+            subscribers.subscribe(made.ae_title)
+        try:
+            destination = make_destination(settings, made, context, subscribers)
+        except TemplateError as error:
+            raise ValueError("; ".join(error.problems)) from None
+        sender.put(destination, retry_plan(settings, made), made.rate)
+
+    known.follow(changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Where people look at what is sent, and change it."""
+
+    destinations: DestinationDesk
+    templates: TemplateDesk
+
+
+def make_outgoing(
+    settings: Settings, context: Context, sender: DeliverySender, subscribers: Subscribers, known: DestinationList
+) -> Outgoing:
+    """The desks for destinations and templates; what is saved there is followed by ``sender`` at once."""
+
+    def renew(made: DestinationSettings) -> None:
+        sender.put(make_destination(settings, made, context, subscribers), retry_plan(settings, made), made.rate)
+
+    return Outgoing(DestinationDesk(settings, context, known), TemplateDesk(settings, Users(known.usable, renew)))
 
 
 def provisioned_devices(settings: Settings) -> list[DeviceProfile]:
@@ -228,7 +273,7 @@ def make_acceptors(
         host=dicom.host, port=dicom.port, ae_title=dicom.ae_title, max_pdu=dicom.max_pdu,
         max_associations=dicom.max_associations, network_timeout=dicom.idle_timeout or _NEVER,
         admit_in_worker=False, fuzzy_names=settings.worklist.fuzzy_names,
-        timezone_adjustment=settings.worklist.timezone_adjustment,
+        timezone_adjustment=settings.worklist.timezone_adjustment, reuse_port=dicom.workers > 1,
     )  # fmt: skip
     configs, tls = {"dicom": plain}, tls_config(settings)
     if tls is not None:
@@ -267,8 +312,9 @@ def site_rules(settings: Settings) -> SiteRules:
 
 
 def make_web(
-    settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory, dicomweb: WebDesk
-) -> "WebServer":
+    settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory, dicomweb: WebDesk,
+    outgoing: Outgoing,
+) -> "WebServer":  # fmt: skip
     """The board, the programming interface and DICOMweb."""
     from broker.web.server import WebServer  # the web framework takes half a second, which commands should not wait
 
@@ -281,7 +327,9 @@ def make_web(
         document_limit=settings.dicomweb.max_document_kib * 1024,
     )  # fmt: skip
     shown = dicomweb if settings.dicomweb.enabled else None
-    return WebServer(config, context, desk, directory, shown, DestinationDesk(settings, context))
+    return WebServer(
+        config, context, desk, directory, shown, destinations=outgoing.destinations, outgoing=outgoing.templates
+    )
 
 
 def job_config(settings: Settings) -> JobConfig:

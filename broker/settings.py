@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from broker.destination_settings import DestinationSettings
+from broker.destination_settings import DestinationSettings, MppsEventDestination
 from broker.domain.device_settings import NAMES, profile_of
 from broker.domain.devices import DeviceProfile
 from broker.domain.errors import Refusal
@@ -77,6 +77,7 @@ class IntakeSettings(_Section):
     host: str = "127.0.0.1"
     port: Port = 2575
     unknown: Literal["", "accept", "refuse"] = ""
+    workers: int = Field(1, ge=1, le=64)
     max_connections: int = Field(500, ge=1)
     max_frame_kib: int = Field(10240, ge=16)
     idle_timeout: float = Field(0, ge=0)
@@ -130,6 +131,7 @@ class DicomSettings(_Section):
     port: Port = 11112
     ae_title: AeTitle = "BROKER"
     unknown: Literal["", "accept", "refuse"] = ""
+    workers: int = Field(1, ge=1, le=64)
     max_associations: int = Field(1000, ge=1)
     max_pdu: int = Field(16382, ge=4096, le=131072)
     idle_timeout: float = Field(7200, ge=0)
@@ -300,6 +302,17 @@ class Settings(_Section):
     senders: list[SenderSettings] = Field(default_factory=list)
     devices: list[DeviceSettings] = Field(default_factory=list)
     destinations: list[DestinationSettings] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _reachable_lines(self) -> Self:
+        """An association that a device keeps open is in one process, and the sender of events is the first."""
+        kept = [d.name for d in self.destinations if isinstance(d, MppsEventDestination) and not d.host]
+        if kept and self.dicom.workers > 1:
+            raise ValueError(
+                f"dicom.workers = {self.dicom.workers} cannot go with destinations of kind mpps_event that connect by "
+                f"themselves ({', '.join(kept)}): give them a host, or leave dicom.workers at 1"
+            )
+        return self
 
     @property
     def database_url(self) -> str:

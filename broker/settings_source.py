@@ -159,7 +159,7 @@ def _problem(error: Any, collected: _Collected) -> Problem:
             break
     if str(error["type"]).startswith("union_tag_"):
         where = (*where, "kind")
-    return Problem(source, _spell(where), _explain(error))
+    return Problem(source, _spell(where), explain(error))
 
 
 def _spell(where: tuple[str | int, ...]) -> str:
@@ -181,7 +181,8 @@ _WORDS = {
 }
 
 
-def _explain(error: Any) -> str:
+def explain(error: Any) -> str:
+    """What is wrong with a value, from one of pydantic's errors, in words for whoever wrote it."""
     kind, context = str(error["type"]), error.get("ctx", {})
     if kind in _WORDS:
         return _WORDS[kind]

@@ -47,6 +47,12 @@ _TABLE = (
     CharacterSet("WINDOWS-1250", "cp1250"),
     CharacterSet("WINDOWS-1251", "cp1251"),
     CharacterSet("WINDOWS-1252", "cp1252"),
+    CharacterSet("WINDOWS-1253", "cp1253"),
+    CharacterSet("WINDOWS-1254", "cp1254"),
+    CharacterSet("WINDOWS-1255", "cp1255"),
+    CharacterSet("WINDOWS-1256", "cp1256"),
+    CharacterSet("WINDOWS-1257", "cp1257"),
+    CharacterSet("WINDOWS-1258", "cp1258"),
 )
 
 CHARACTER_SETS = _TABLE
@@ -72,9 +78,7 @@ _ALIASES = {
     "JIS X 0212": "ISO IR159",
     "BIG5": "BIG-5",
     "TIS-620": "8859/11",
-    "CP1250": "WINDOWS-1250",
-    "CP1251": "WINDOWS-1251",
-    "CP1252": "WINDOWS-1252",
+    **{f"CP125{n}": f"WINDOWS-125{n}" for n in range(9)},
 }
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from broker import settings_source
+from broker.destination_list import DestinationList
 from broker.services.context import Context
 from broker.settings import Settings
 from broker.store import migrate
@@ -41,6 +42,7 @@ def opened(config: Path | None) -> Iterator[Context]:
         raise Failure(f"the database {what}; run `broker db upgrade` (or `broker serve`, which does it)")
     context = open_context(settings)
     try:
+        DestinationList(settings, context).refresh()
         yield context
     finally:
         context.database.close()

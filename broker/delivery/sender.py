@@ -20,6 +20,8 @@ from broker.services.context import Context
 from broker.services.delivering import Claimant, Settlement
 
 _log = logging.getLogger(__name__)
+#: seconds that a delivery in hand has left when its destination is changed or removed
+_CHANGE_GRACE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +59,75 @@ class Sender:
         if len(set(names)) != len(names):
             raise ValueError("two destinations have the same name")
         self._context = context
-        self._workers = [Worker(context, destination, config) for destination in destinations]
+        self._config = config
+        #: never changed in place: whoever wakes walks over one while another is put in its place
+        self._workers = {d.name: Worker(context, d, config) for d in destinations}
+        self._changing = threading.Lock()
+        self._running = False
 
     def start(self) -> None:
         """Give back the leases of an earlier life and begin.  Wakes at every commit of this process."""
         self._context.database.on_commit(self.wake)
-        for worker in self._workers:
-            worker.start()
+        with self._changing:
+            self._running = True
+            for worker in self._workers.values():
+                worker.start()
+
+    def put(self, destination: Destination, retry: RetryPlan | None = None, rate: float = 0.0) -> None:
+        """Send to one more destination, or to it as it is now; its delivery in hand is finished first."""
+        with self._changing:
+            self._end(destination.name)
+            worker = Worker(self._context, destination, self._config, retry, rate)
+            self._workers = {**self._workers, destination.name: worker}
+            if self._running:
+                worker.start()
+
+    def remove(self, name: str) -> None:
+        """Send no more to a destination; its delivery in hand is finished first."""
+        with self._changing:
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        worker = self._workers.get(name)
+        if worker is None:
+            return
+        self._workers = {other: kept for other, kept in self._workers.items() if other != name}
+        worker.ask_to_stop()
+        if self._running:
+            worker.join(time.monotonic() + _CHANGE_GRACE)
 
     def wake(self) -> None:
         """There may be something to send."""
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.wake()
 
     def stop(self, grace: float = 10.0) -> bool:
         """Finish the deliveries in hand, at most ``grace`` seconds, then interrupt them.  True when all ended."""
         deadline = time.monotonic() + grace
-        for worker in self._workers:
-            worker.ask_to_stop()
-        ended = [worker.join(deadline) for worker in self._workers]
+        with self._changing:
+            self._running = False
+            for worker in self._workers.values():
+                worker.ask_to_stop()
+            ended = [worker.join(deadline) for worker in self._workers.values()]
         return all(ended)
 
 
 class Worker:
     """The thread of one destination."""
 
-    def __init__(self, context: Context, destination: Destination, config: SenderConfig) -> None:
+    def __init__(
+        self, context: Context, destination: Destination, config: SenderConfig, retry: RetryPlan | None = None,
+        rate: float = 0.0,
+    ) -> None:  # fmt: skip
+        """``retry`` and ``rate`` go before what ``config`` says about the destination."""
         self._context = context
         self._destination = destination
         self._config = config
         lease = timedelta(seconds=destination.patience + config.lease_margin)
         self._claimant = Claimant(f"{config.owner}/{destination.name}", lease)
-        self._retry = config.retries.get(destination.name, config.retry)
+        self._retry = retry or config.retries.get(destination.name, config.retry)
         self._breaker = Breaker(self._retry)
-        self._pace = Pace(config.rates.get(destination.name))
+        self._pace = Pace(rate or config.rates.get(destination.name))
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"sender-{destination.name}", daemon=True)

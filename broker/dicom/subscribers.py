@@ -39,6 +39,10 @@ class Subscribers:
         """Have ``call`` made, on an event loop, whenever a device comes."""
         self._on_join.append(call)
 
+    def subscribe(self, ae_title: str) -> None:
+        """Some destination tells events to this device from now on; its next association is known for that."""
+        self._subscribed |= {ae_title}
+
     # -- broker.dicom.upper_layer.listeners.Listeners
 
     def joined(self, calling_ae_title: str, listener: Listener, loop: AbstractEventLoop) -> bool:

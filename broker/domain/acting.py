@@ -6,14 +6,25 @@ since changes nothing.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
-from broker.domain.attributes import Value
 from broker.domain.errors import Reason, Refusal
-from broker.domain.model import Fact, FactKind, Order, OrderChange, OrderControl, Procedure, ProcedureChange, Step
+from broker.domain.model import (
+    Fact,
+    FactKind,
+    Order,
+    OrderChange,
+    OrderControl,
+    Procedure,
+    ProcedureChange,
+    Step,
+    StepChange,
+)
 from broker.domain.order_policy import Decision, OrderPolicy
 from broker.domain.placing import STEP_ID, find_procedure, find_step
 from broker.domain.states import WAITING, StepAction, StepStatus, after_action
 from broker.domain.stating import Ledger
+from broker.domain.step_stations import follow_station
 
 ACTIONS = {
     OrderControl.CANCEL: StepAction.CANCEL,
@@ -124,13 +135,15 @@ def appoint(present: Order, change: OrderChange, sender: str) -> Decision:
     """
     ledger = ledger_of(present, change, sender)
     procedures, changed = list(present.procedures), set[str]()
-    for index, values in _appointed(present, change, ledger):
+    for index, said in _appointed(present, change, ledger):
         before = procedures[index]
         steps = list(before.steps)
         for j, step in enumerate(before.steps):
             if step.status in WAITING | {StepStatus.HELD}:
-                attributes = ledger.merge(f"{index}/{j}/", step.attributes, values)
-                changed |= {k for k in values if step.attributes.get(k) != attributes.get(k)}
+                own = f"{index}/{j}/"
+                attributes = ledger.merge(own, step.attributes, said.attributes)
+                attributes = follow_station(step.attributes, attributes, said, partial(ledger.is_filled_at, own))
+                changed |= {k for k in said.attributes if step.attributes.get(k) != attributes.get(k)}
                 steps[j] = replace(step, attributes=attributes)
         procedures[index] = replace(before, steps=tuple(steps))
     order = replace(present, procedures=tuple(procedures), stated=ledger.known)
@@ -142,14 +155,14 @@ def appoint(present: Order, change: OrderChange, sender: str) -> Decision:
     return Decision(order, (Fact(FactKind.ORDER_CHANGED, data),))
 
 
-def _appointed(present: Order, change: OrderChange, ledger: Ledger) -> list[tuple[int, dict[str, Value | None]]]:
+def _appointed(present: Order, change: OrderChange, ledger: Ledger) -> list[tuple[int, StepChange]]:
     """For each procedure meant, by its place, what its steps get."""
     if change.control is OrderControl.UNSCHEDULE:
-        return [(i, dict.fromkeys(_TIMES)) for i in _unscheduled(present, change, ledger)]
+        return [(i, StepChange(None, dict.fromkeys(_TIMES))) for i in _unscheduled(present, change, ledger)]
     found = []
     for wanted in change.procedures:
-        stated = wanted.steps[0].attributes if wanted.steps else {}
-        values = {k: stated[k] for k in _APPOINTED if k in stated}
+        step = wanted.steps[0] if wanted.steps else StepChange(None, {})
+        values = replace(step, attributes={k: v for k, v in step.attributes.items() if k in _APPOINTED})
         index = find_procedure(present.procedures, wanted, ledger, sole=len(change.procedures) == 1)
         if index is None and len(change.procedures) == 1:
             found += [(i, values) for i in range(len(present.procedures))]

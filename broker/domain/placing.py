@@ -5,6 +5,7 @@ Identifiers that a message lacks are derived or generated here, once; a later me
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from broker.domain import identifiers
@@ -14,6 +15,7 @@ from broker.domain.merging import Recoding, merge_filled
 from broker.domain.model import Changes, Identifier, Order, OrderChange, Procedure, ProcedureChange, Step, StepChange
 from broker.domain.states import WAITING, StepStatus
 from broker.domain.stating import Ledger
+from broker.domain.step_stations import follow_station
 from broker.domain.step_times import follow_start
 
 #: the paths of identifiers in the ledger of an order, below procedure and step
@@ -203,6 +205,7 @@ def _change_steps(
             step_id = ledger.take(own + STEP_ID, step.scheduled_procedure_step_id, named)
             attributes = merge_filled(step.attributes, change, own, ledger, recoding)
             attributes = follow_start(step.attributes, attributes, change)
+            attributes = follow_station(step.attributes, attributes, change, partial(ledger.is_filled_at, own))
             steps[index] = replace(step, scheduled_procedure_step_id=step_id, attributes=attributes)
     return tuple(steps)
 

@@ -47,6 +47,10 @@ class Ledger:
         """Whether nobody stated the value there."""
         return self.known.get(path) in (DEFAULTED, DERIVED) and path != ""
 
+    def is_filled_at(self, prefix: str, keyword: str) -> bool:
+        """As ``is_filled``, of a keyword below ``prefix``."""
+        return self.is_filled(prefix + keyword)
+
     def is_late(self, path: str, *, present: bool = True) -> bool:
         """Whether something newer was stated about ``path`` already."""
         return self.compare and self.at < self._newest(path, present=present)

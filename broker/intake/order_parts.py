@@ -129,7 +129,10 @@ class Reader:
         mapped = step.mapped
         step.derived = dict(mapped.weak)
         if entry is not None:
+            elsewhere = _elsewhere(mapped, entry)
             for keyword, value in self._catalogue_values(entry).items():
+                if elsewhere and keyword in _OF_STATION:
+                    continue
                 step.derived[keyword] = value
                 if keyword not in mapped.values or (mapped.values[keyword] is None and keyword in _NEEDED):
                     mapped.trace[keyword] = _CATALOGUE
@@ -193,8 +196,15 @@ class Reader:
 
 _CATALOGUE = Traced(Origin.CATALOGUE, "by procedure code")
 _PROTOCOL = "ScheduledProtocolCodeSequence"
+_OF_STATION = "ScheduledStationAETitle", "ScheduledStationName", "ScheduledProcedureStepLocation"
 _NEEDED = "Modality", "ScheduledStationAETitle"
 _END = "ScheduledProcedureStepEndDate", "ScheduledProcedureStepEndTime"
+
+
+def _elsewhere(mapped: Mapped, entry: CatalogueStep) -> bool:
+    """Whether the message gives the step to a station that is none of the catalogue's, with a name of its own."""
+    titles = mapped.values.get("ScheduledStationAETitle")
+    return isinstance(titles, list) and not {str(title) for title in titles} <= {*entry.station_ae_titles}
 
 
 def _unmapped(group: OrderGroup, steps: list[StepPart]) -> CodeSeen | None:

@@ -44,7 +44,7 @@ def _person(names: Iterable[PersonName], env: Environment) -> str:
     """One PN from the representations of one name: alphabetic, ideographic, phonetic."""
     groups = ["", "", ""]
     for name in names:
-        place = _GROUPS.get(name.representation.upper(), 0)
+        place = _group(name)
         groups[place] = groups[place] or component_group(name, env)
     return "=".join(groups).rstrip("=")
 
@@ -54,12 +54,21 @@ def _names(pieces: Sequence[Piece]) -> list[PersonName]:
 
 
 def _chosen(names: Sequence[PersonName]) -> list[PersonName]:
-    """The repetitions that make up the patient's name: type L, else those of the first one's type."""
+    """The repetitions that make up the patient's name: type L, else those of the first one's type.
+
+    Further representations often come without a type, and the alphabetic one without saying that it is.
+    """
     kinds = [name.type_code.upper() for name in names]
     kind = "L" if "L" in kinds else kinds[0] if kinds else ""
     chosen = [name for name, its in zip(names, kinds, strict=True) if its == kind]
+    further = [name for name in names if name.representation.upper() in ("I", "P") and not name.type_code]
     represented = [name for name in chosen if name.representation]
-    return represented or chosen[:1]
+    plain = [] if any(_group(name) == 0 for name in represented) else [n for n in chosen if not n.representation][:1]
+    return [*plain, *represented, *(name for name in further if name not in represented)]
+
+
+def _group(name: PersonName) -> int:
+    return _GROUPS.get(name.representation.upper(), 0)
 
 
 def patient_name(pieces: Sequence[Piece], env: Environment) -> Value | None:

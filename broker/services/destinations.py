@@ -28,6 +28,8 @@ class DestinationStatus:
     #: how long its oldest entry may wait; None: for ever
     alarm_after: timedelta | None
     at: datetime
+    #: True when people added it
+    added: bool = False
 
     @property
     def standing(self) -> Standing:
@@ -57,7 +59,8 @@ def statuses(context: Context) -> list[DestinationStatus]:
 
 def statuses_in(connection: Connection, context: Context) -> list[DestinationStatus]:
     """The same within a transaction."""
-    rules = {rule.name: rule for rule in context.site.destinations}
+    rules = {rule.name: rule for rule in context.destinations}
+    added = {rule.name for rule in context.added.rules}
     waits = {one.destination: one for one in store.waiting(connection)}
     held = {hold.destination: hold for hold in store.holds(connection)}
     going = {one.destination: one for one in store.conditions(connection)}
@@ -66,6 +69,7 @@ def statuses_in(connection: Connection, context: Context) -> list[DestinationSta
         DestinationStatus(
             name, rules[name].kind if name in rules else "", waits.get(name) or Waiting(name), held.get(name),
             going.get(name) or Condition(name), (rules[name].alarm_after if name in rules else None) or usual, at,
+            name in added,
         )
         for name in [*rules, *sorted(waits.keys() - rules.keys())]
     ]  # fmt: skip

@@ -52,14 +52,14 @@ def enqueue_performed(
         modalities=frozenset({stored.modality}), sender=order[1] if order else "",
         calling_ae_title=stored.calling_ae_title, request_key=order[0] if order else None,
     )  # fmt: skip
-    forward(connection, context.site.destinations, request)
+    forward(connection, context.destinations, request)
     for kind in kinds:
         # the receiver reads the step as it stands (N-GET), so that an older update has nothing left to say
         event = replace(
             request, forwards=Forwards.EVENTS, kind=kind, supersedes=FactKind.PERFORMED_UPDATED,
             payload={"sop_instance_uid": stored.sop_instance_uid},
         )  # fmt: skip
-        forward(connection, context.site.destinations, event)
+        forward(connection, context.destinations, event)
 
 
 def enqueue_message(
@@ -79,7 +79,7 @@ def enqueue_message(
         modalities=frozenset().union(*map(modalities, held)), sender=sender,
         request_key=request_keys[0] if request_keys else None,
     )  # fmt: skip
-    forward(connection, context.site.destinations, received)
+    forward(connection, context.destinations, received)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,11 @@ def enqueue_notice(  # noqa: PLR0917 - one notice's circumstances, all needed
         modalities=kinds, sender=order.sender if order else "", calling_ae_title=notice.calling_ae_title,
         request_key=order.key if order else None,
     )  # fmt: skip
-    forward(connection, context.site.destinations, received)
+    forward(connection, context.destinations, received)
 
 
 def _wanted(context: Context, *forwards: Forwards) -> bool:
-    return any(rule.forwards in forwards for rule in context.site.destinations)
+    return any(rule.forwards in forwards for rule in context.destinations)
 
 
 def request(context: Context, payload: Mapping[str, object]) -> StoredRequest | None:

@@ -45,13 +45,13 @@ def record_all(
     quiet: list[events.Event] = []
     for about, fact, subjects in told:
         event = _event(actor, about, fact, at)
-        if not outbox.is_wanted(context.site.destinations, event.kind):
+        if not outbox.is_wanted(context.destinations, event.kind):
             quiet.append(event)
             continue
         events.insert_all(connection, quiet)
         quiet = []
         key = events.insert(connection, event)
-        outbox.enqueue(connection, context.site.destinations, key, event, subjects)
+        outbox.enqueue(connection, context.destinations, key, event, subjects)
     events.insert_all(connection, quiet)
 
 

@@ -5,7 +5,7 @@ Claiming and settling, the senders' part, is in ``services.delivering``.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
@@ -165,7 +165,7 @@ def attempts(context: Context, key: int) -> list[Attempt]:
 
 def backlogs(context: Context) -> list[Backlog]:
     """How each destination of the site is doing; also those that have entries but are no longer configured."""
-    names = [rule.name for rule in context.site.destinations]
+    names = [rule.name for rule in context.destinations]
     found = {b.destination: b for b in context.database.read(outbox_queries.backlogs)}
     rest = [name for name in sorted(found) if name not in names]
     return [found.get(name) or Backlog(name, 0, 0, 0, None, None) for name in [*names, *rest]]
@@ -201,14 +201,33 @@ def resend(context: Context, key: int, actor: Actor) -> None:
 def retry_parked(context: Context, destination: str, actor: Actor) -> int:
     """Retry every parked entry of a destination (its receiver has been mended); answers how many."""
     at = context.clock()
+    again: dict[str, object] = {"state": NotificationState.PENDING.value, "due_at": at}
+    return context.database.write(
+        lambda c: _change_all(c, outbox_queries.parked(c, destination), actor, "retried", again, at)
+    )
 
-    def work(connection: Connection) -> int:
-        keys = outbox_queries.parked(connection, destination)
-        for key in keys:
-            _change(connection, key, actor, "retried", {"state": NotificationState.PENDING.value, "due_at": at}, at)
-        return len(keys)
 
-    return context.database.write(work)
+def skip_waiting(context: Context, destination: str, actor: Actor) -> int:
+    """Never send what waits for a destination that is no more, parked or not; answers how many.
+
+    Raises Refusal for a destination that there is: its entries go out, or are decided one by one.
+    """
+    if any(rule.name == destination for rule in context.destinations):
+        text = f"{destination} is still told; remove it first, or skip its notifications one by one"
+        raise Refusal(Reason.WRONG_STATE, text)
+    at = context.clock()
+    gone: dict[str, object] = {"state": NotificationState.SKIPPED.value, "finished_at": at}
+    return context.database.write(
+        lambda c: _change_all(c, outbox_queries.waiting(c, destination), actor, "skipped", gone, at)
+    )
+
+
+def _change_all(
+    connection: Connection, keys: Sequence[int], actor: Actor, result: str, values: dict[str, object], at: datetime
+) -> int:
+    for key in keys:
+        _change(connection, key, actor, result, values, at)
+    return len(keys)
 
 
 def _by_hand(context: Context, key: int, actor: Actor, result: str, values: dict[str, object]) -> None:

@@ -92,13 +92,17 @@ class Database:
         Raises what ``work`` raises (nothing is then stored), or Unavailable.
         """
         result = self._writer.write(work)
-        for listener in list(self._listeners):
-            listener()
+        self.tell_of_commit()
         return result
 
     def on_commit(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` after each commit of this process (from the writing thread; it must not block)."""
         self._listeners.append(listener)
+
+    def tell_of_commit(self) -> None:
+        """Call the listeners: this process has committed, or another one of this broker has."""
+        for listener in list(self._listeners):
+            listener()
 
     def close(self) -> None:
         """Finish waiting writes and close every connection."""

@@ -66,6 +66,12 @@ def parked(connection: Connection, destination: str) -> list[int]:
     return [int(row.id) for row in connection.execute(statement.order_by(entry.c.id))]
 
 
+def waiting(connection: Connection, destination: str) -> list[int]:
+    """The keys of a destination's entries that are pending or parked, oldest first."""
+    statement = select(entry.c.id).where(entry.c.destination == destination, _UNDELIVERED)
+    return [int(row.id) for row in connection.execute(statement.order_by(entry.c.id))]
+
+
 def backlogs(connection: Connection) -> list[Backlog]:
     """Counts and ages per destination that has entries."""
     return [

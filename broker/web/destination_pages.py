@@ -11,6 +11,7 @@ from broker.services import destinations, outbox
 from broker.services.destinations import DestinationStatus
 from broker.web.auth import OperatingAuthor, Visitor
 from broker.web.delivery_acts import Whole, do_whole
+from broker.web.destination_forms import may_administer
 from broker.web.notification_pages import common
 from broker.web.parts import Parts, Shared
 from broker.web.rendering import page
@@ -23,7 +24,13 @@ _ENTRIES = 20
 @router.get("")
 def show_destinations(request: Request, who: Visitor, parts: Shared, fragment: Fragment = "") -> HTMLResponse:
     """Every destination: state, queue, age, last success, last failure."""
-    values = {"destinations": destinations.statuses(parts.context), **common(parts, who)}
+    statuses, desk = destinations.statuses(parts.context), parts.destinations
+    known = {status.name for status in statuses if status.kind}
+    values = {
+        "destinations": statuses, "kinds": list(desk.kinds()) if desk and may_administer(who) else [],
+        "unusable": [one for one in (desk.listed() if desk else []) if not one.provisioned and one.name not in known],
+        **common(parts, who),
+    }  # fmt: skip
     return page(request, "_destinations.html" if fragment else "destinations.html", **values)
 
 
@@ -31,7 +38,12 @@ def show_destinations(request: Request, who: Visitor, parts: Shared, fragment: F
 def show_destination(request: Request, name: str, who: Visitor, parts: Shared, fragment: Fragment = "") -> HTMLResponse:
     """One destination, with the newest notifications for it."""
     entries = outbox.list_notifications(parts.context, outbox.Filter(name, limit=_ENTRIES))
-    values = {"destination": _found(parts, name), "entries": entries, "Whole": Whole, **common(parts, who)}
+    listed = parts.destinations.listed() if parts.destinations else []
+    known = next((one for one in listed if one.name == name), None)
+    values = {
+        "destination": _found(parts, name), "entries": entries, "known": known,
+        "may_administer": may_administer(who), **common(parts, who),
+    }  # fmt: skip
     return page(request, "_destination.html" if fragment else "destination.html", **values)
 
 
@@ -41,7 +53,8 @@ def act(
 ) -> RedirectResponse:
     """Pause, drain or resume it, or retry what is parked."""
     do_whole(parts, who, act, name, reason)
-    return RedirectResponse(f"/destinations/{quote(name, safe='')}", 303)
+    left = act is not Whole.SKIP_WAITING
+    return RedirectResponse(f"/destinations/{quote(name, safe='')}" if left else "/destinations", 303)
 
 
 def _found(parts: Parts, name: str) -> DestinationStatus:

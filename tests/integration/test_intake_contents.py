@@ -141,3 +141,36 @@ def test_the_facility_stands_for_an_institution_that_nobody_names(feed):
     one = feed()
     assert one.send("ORM^O01", pid(), orc(), obr()) == "AA"
     assert one.items()["S1"]["InstitutionName"] == "RAD"
+
+
+def test_name_and_place_of_a_station_go_with_it(feed):
+    """They came from the catalogue, for the catalogue's station."""
+    one = feed()
+    assert one.send("ORM^O01", pid(), orc(), obr()) == "AA"
+    assert station(one) == (["CT1"], ["CT ROOM 1"], "RADIOLOGY")
+    assert one.send("ORM^O01", pid(), orc("XO", f18="CT7"), obr(), at=LATER) == "AA"
+    assert station(one) == (["CT7"], None, None)
+    assert one.send("ORM^O01", pid(), orc("XO", f18="CT1"), obr(), at="20240705100000") == "AA"
+    assert station(one) == (["CT1"], ["CT ROOM 1"], "RADIOLOGY")
+    resources = ("RGS|1", "AIS|1||CTHEAD^CT head^L|20240707113000", "AIG|1||CT8|DEVICE", "AIL|1||ROOM7")
+    sch = segment("SCH", f1="AP1", f26="P1^HIS")
+    assert one.send("SIU^S12", sch, *resources, at="20240705110000") == "AA"
+    assert station(one) == (["CT8"], None, "ROOM7")
+
+
+def station(one: Feed) -> tuple[Any, Any, Any]:
+    item = one.items()["S1"]
+    keywords = ("ScheduledStationAETitle", "ScheduledStationName", "ScheduledProcedureStepLocation")
+    return item.get(keywords[0]), item.get(keywords[1]), item.get(keywords[2])
+
+
+def test_comments_and_texts_whose_sender_does_not_escape_stay_whole(feed):
+    one = feed()
+    comments = ("NTE|1||chest & abdomen~with ^ contrast", "NTE|2||end")
+    order = (orc(), obr(f4="CTX^head & neck^L", f31="^pain & fever"), *comments)
+    assert one.send("ORM^O01", pid(), *order) == "AA"
+    item = one.items()["S1"]
+    assert item["RequestedProcedureComments"] == "chest & abdomen\r\nwith ^ contrast\r\nend"
+    assert item["RequestedProcedureDescription"] == "head & neck"
+    assert item["RequestedProcedureCodeSequence"][0]["CodeMeaning"] == "head & neck"
+    assert item["ReasonForTheRequestedProcedure"] == "pain & fever"

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from broker.destination_desk import Desk
+from broker.destination_list import DestinationList
 from broker.domain.model import Actor, FactKind, Source
 from broker.domain.notifications import NotificationState, Outcome, Verdict
 from broker.services import api_tokens, delivering, destinations, outbox
@@ -55,7 +56,7 @@ async def staff(context: Context, role: Role = Role.OPERATOR) -> AsyncIterator[t
     settings = Settings.model_validate(
         {"destinations": [{"name": "ris", "kind": "hl7", "host": "127.0.0.1", "port": 1, "profile": "omg-o19"}]}
     )
-    app = create_app(WebConfig(), context, destinations=Desk(settings, context))
+    app = create_app(WebConfig(), context, destinations=Desk(settings, context, DestinationList(settings, context)))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
         yield client, await sign_in(client, context, role)
@@ -174,8 +175,11 @@ async def test_the_programming_interface(context: Context) -> None:
             ("ris", 1, 1, REFUSED.detail), ("pacs", 2, 0, ""),
         ]  # fmt: skip
         held = await client.post("/api/v1/destinations/pacs/pause", json={"reason": "moving"})
-        assert (held.json()["state"], held.json()["hold"]["by"]) == ("paused", "monitor")
-        assert (await client.post("/api/v1/destinations/pacs/resume", json={})).json()["hold"] is None
+        shown = held.json()["destination"]
+        assert (shown["state"], shown["hold"]["by"]) == ("paused", "monitor")
+        resumed = await client.post("/api/v1/destinations/pacs/resume", json={})
+        assert resumed.json()["destination"]["hold"] is None
+        assert (await client.post("/api/v1/destinations/pacs/skip-waiting", json={})).status_code == 409
         assert (await client.get("/api/v1/destinations/nobody")).status_code == 404
         parked = (await client.get("/api/v1/notifications?destination=ris&state=parked")).json()["notifications"]
         assert [(n["key"], n["order_key"], n["kind"]) for n in parked] == [(key, 1, "order.started")]

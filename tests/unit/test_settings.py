@@ -79,6 +79,13 @@ DESTINATION: dict[str, dict[str, object]] = {
 }
 
 
+def test_devices_that_keep_a_line_open_need_all_devices_in_one_process() -> None:
+    entry = {"name": "viewer", "kind": "mpps_event", "ae_title": "A"}
+    environment = {"BROKER__DESTINATIONS": json.dumps([entry]), "BROKER__DICOM__WORKERS": "2"}
+    with pytest.raises(SettingsError, match=r"connect by themselves \(viewer\)"):
+        load(SHIPPED, environment)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_smallest_destination_of_each_kind(kind: str) -> None:
     entry = {"name": "a", "kind": kind, **DESTINATION[kind]}

@@ -46,6 +46,8 @@ def test_destinations_are_listed_held_and_previewed(tmp_path: Path) -> None:
     )
     assert "goes on" in broker("destinations", "resume", "ris", *config)
     assert "known are: ris, board, drop" in broker("destinations", "drain", "pacs", *config, code=1)
+    assert "ris: 0 retried" in broker("destinations", "retry-parked", "ris", *config)
+    assert "ris is still told" in broker("destinations", "skip-waiting", "ris", *config, code=1)
 
     shown = broker("notifications", "preview", "--destination", "ris", "--event", "completed", *config)
     assert "OMG^O19^OMG_O19" in shown

@@ -31,6 +31,10 @@ NAMES = [
     ("&van&Beek^LUDWIG", "van Beek^LUDWIG"),
     ("DOE, JOHN", "DOE, JOHN"),
     ("山田^太郎^^^^^L^I~Yamada^Tarou^^^^^L^A~やまだ^たろう^^^^^L^P", "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+    # representations that say neither their type nor that they are the alphabetic one
+    ("Yamada^Tarou~山田^太郎^^^^^^I~やまだ^たろう^^^^^^P", "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+    ("Yamada^Tarou^^^^^L~山田^太郎^^^^^^I", "Yamada^Tarou=山田^太郎"),
+    ("山田^太郎^^^^^L^I", "=山田^太郎"),
     ("NICK^^^^^^N~LEGAL^LEO^^^^^L", "LEGAL^LEO"),
     ("A\\S\\B^C\\E\\D", "A B^C/D"),
     (f"{'F' * 30}^{'G' * 30}^{'M' * 20}^III^Prof", f"{'F' * 30}^{'G' * 30}"),
