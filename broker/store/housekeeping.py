@@ -15,7 +15,7 @@ def drop_queries(connection: Connection, before: datetime) -> int:
 
 
 def drop_strangers(connection: Connection, before: datetime) -> int:
-    """Delete devices that only knocked, and oddities of any device, not seen since ``before``; answers how many rows."""
+    """Delete devices that only knocked, and oddities of any device, not seen since ``before``; answers how many."""
     gone = select(device.c.ae_title).where(
         device.c.known.is_(False), device.c.last_seen_at < before,
         device.c.ae_title.not_in(select(device_registration.c.ae_title)),
