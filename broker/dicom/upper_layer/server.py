@@ -100,6 +100,7 @@ class UpperLayerServer:
             connection.abort("the acceptor stops")
         await self._wait_until_gone(_LAST_WORDS)
         self._host.workers.stop()
+        self._host.query_workers.stop()
 
     async def _wait_until_gone(self, seconds: float) -> None:
         if self._connections:
