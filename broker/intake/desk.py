@@ -39,11 +39,19 @@ _UTF8 = "UNICODE UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class DeskConfig:
-    """The senders of the site, where mappings are looked for, and the one folder they may be saved to (None: none)."""
+    """The senders of the site, where mappings are looked for, and the one folder they may be saved to (None: none).
+
+    ``order_status`` is the site's table of order control (None: the shipped one).
+    """
 
     senders: Senders
     folders: tuple[Path, ...] = ()
     save_to: Path | None = None
+    order_status: Path | None = None
+
+    def load(self, name: str, edited: Mapping[str, str]) -> SenderMapping:
+        """A mapping as intake has it, or would have it with ``edited`` texts.  Raises MappingError."""
+        return load_mapping(name, self.folders, edited, self.order_status)
 
 
 class Desk:
@@ -103,7 +111,7 @@ class Desk:
             description = self._describer.describe(question.raw, override or sender.charset)
         edited = {} if question.mapping_text is None else {name: question.mapping_text}
         try:
-            mapping = load_mapping(name, self._config.folders, edited)
+            mapping = self._config.load(name, edited)
         except MappingError as error:
             return Examination(
                 name, sender=sender.name, description=description, mapping_problems=tuple(error.problems)
@@ -168,7 +176,7 @@ class Desk:
             raise Refusal(Reason.INVALID_VALUE, text_)
         text = text.replace("\r\n", "\n")
         try:
-            loaded = {n: load_mapping(n, self._config.folders, {name: text}) for n in {name, *self._mappings}}
+            loaded = {n: self._config.load(n, {name: text}) for n in {name, *self._mappings}}
         except MappingError as error:
             raise Refusal(Reason.INVALID_VALUE, "the mapping was not saved: " + "; ".join(error.problems)) from None
         try:
