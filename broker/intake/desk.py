@@ -19,6 +19,7 @@ from broker.intake.item_views import item_view, mapping_lines
 from broker.intake.mapping_file import MappingError, load_mapping
 from broker.intake.mapping_lines import mapping_names, mapping_text, rule_lines, write_atomically
 from broker.intake.order_parts import Site
+from broker.intake.reading import own_names
 from broker.intake.rules import SenderMapping
 from broker.intake.senders import Sender, Senders
 from broker.intake.translate import translate
@@ -30,6 +31,7 @@ from broker.services.rehearsal import Rehearsal, rehearse
 from broker.services.replay import ReplayRun
 from broker.services.unmapped import UnmappedCode
 from hl7.errors import Hl7Error
+from hl7.header import Header, read_header
 from hl7.message import Message
 from hl7.parsing import parse
 
@@ -99,12 +101,13 @@ class Desk:
         """Everything a message would become; nothing is stored."""
         override = _UTF8 if question.pasted else None
         try:
-            message = parse(question.raw, charset_override=override)
+            # the sender first: it may say in which character set its messages are
+            sender = self._sender(question, read_header(question.raw))
+            message = parse(
+                question.raw, charset_override=override or sender.charset, charset_fallback=sender.charset_fallback
+            )
         except Hl7Error as error:
             return Examination(question.mapping, errors=(str(error),))
-        sender = self._sender(question, message)
-        if not question.pasted and (sender.charset or sender.charset_fallback):
-            message = parse(question.raw, charset_override=sender.charset, charset_fallback=sender.charset_fallback)
         name = question.mapping or sender.mapping
         description = Description()
         if question.described:
@@ -118,11 +121,9 @@ class Desk:
             )
         return self._examined(question, message, sender, mapping, edited, description)
 
-    def _sender(self, question: Question, message: Message) -> Sender:
+    def _sender(self, question: Question, header: Header) -> Sender:
         senders = self._config.senders
-        found = senders.named(question.sender) or senders.identify(
-            message.sending_application, message.sending_facility
-        )
+        found = senders.named(question.sender) or senders.identify(*own_names(header))
         return found or Sender(question.sender or "unknown", mapping=senders.mapping)
 
     def _examined(
