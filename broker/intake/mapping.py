@@ -174,7 +174,8 @@ def _put(rule: Rule, value: Value, traced: Traced, out: Mapped, *, weak: bool) -
 
 
 def _delete(rule: Rule, null: Piece | None, out: Mapped) -> bool:
-    if null is None:
+    if null is None or rule.missing is Missing.REQUIRE:
+        # what nothing can do without is not deleted: it is missing, and refused for that
         return False
     out.values[rule.keyword] = None
     out.trace[rule.keyword] = Traced(Origin.DELETED, null.place)
