@@ -29,6 +29,13 @@ class Batch:
     declared: int | None = None
     """BTS-1, None when not stated"""
 
+    @property
+    def problem(self) -> str:
+        """A count that does not agree with what is there, else nothing."""
+        if self.declared in (None, len(self.messages)):
+            return ""
+        return f"the batch states {self.declared} messages and holds {len(self.messages)}"
+
 
 @dataclass(frozen=True, slots=True)
 class BatchFile:
@@ -45,16 +52,16 @@ class BatchFile:
         return tuple(message for batch in self.batches for message in batch.messages)
 
     @property
+    def problem(self) -> str:
+        """A count of batches that does not agree with what is there, else nothing."""
+        if self.declared in (None, len(self.batches)):
+            return ""
+        return f"the file states {self.declared} batches and holds {len(self.batches)}"
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """Counts that do not agree with what is there."""
-        found = [
-            f"batch {number} states {batch.declared} messages and holds {len(batch.messages)}"
-            for number, batch in enumerate(self.batches, 1)
-            if batch.declared not in (None, len(batch.messages))
-        ]
-        if self.declared not in (None, len(self.batches)):
-            found.append(f"the file states {self.declared} batches and holds {len(self.batches)}")
-        return tuple(found)
+        return tuple(text for text in (*(batch.problem for batch in self.batches), self.problem) if text)
 
 
 def is_batch(raw: bytes) -> bool:
@@ -137,17 +144,25 @@ def acknowledge_batch(file: BatchFile, answers: Sequence[Sequence[bytes]], *, no
     """Answer a batch as a batch: `answers` holds, for each batch, the acknowledgements of its messages.
 
     Headers are mirrored: sender and receiver exchanged, own control id, the received one as reference (BHS-12).
+    Empty answers are those that nobody wants. Counts that do not agree are said in BTS-2 and FTS-2.
     """
     moment = now or datetime.now(UTC)
     pieces: list[bytes] = []
     for batch, group in zip(file.batches, answers, strict=True):
-        separator = batch.header[3:4] or b"|"
-        trailer = b"BTS" + separator + str(len(group)).encode("ascii") + b"\r"
-        pieces += [_mirrored(batch.header, b"BHS", moment), *group, trailer]
+        sent = [answer for answer in group if answer]
+        trailer = _trailer(b"BTS", batch.header, len(sent), batch.problem)
+        pieces += [_mirrored(batch.header, b"BHS", moment), *sent, trailer]
     if file.header:
-        trailer = b"FTS" + file.header[3:4] + str(len(file.batches)).encode("ascii") + b"\r"
+        trailer = _trailer(b"FTS", file.header, len(file.batches), file.problem)
         pieces = [_mirrored(file.header, b"FHS", moment), *pieces, trailer]
     return b"".join(pieces)
+
+
+def _trailer(name: bytes, header: bytes, count: int, comment: str) -> bytes:
+    """BTS or FTS: the count, and a comment (BTS-2, FTS-2) when what was received does not hold what it states."""
+    separator = header[3:4] or b"|"
+    fields = [name, str(count).encode("ascii"), *([comment.encode("ascii")] if comment else [])]
+    return separator.join(fields) + b"\r"
 
 
 def _delimiters(header: bytes) -> Delimiters:

@@ -52,7 +52,7 @@ def code(pieces: Sequence[Piece], env: Environment) -> Value | None:
     for piece in pieces:
         first = piece.path.component in (None, 1)
         version = piece.part(7) if first else ""
-        meaning = piece.part(2) or (piece.part(9) if first else "")
+        meaning = piece.phrase(2) or (piece.phrase(9) if first else "")
         item = code_item(piece.part(1), meaning, piece.part(3), version, env)
         if item is not None and item not in items:
             items.append(item)

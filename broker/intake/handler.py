@@ -85,6 +85,8 @@ class MessageHandler:
             exchange = self._exchange(ToRead(raw, peer, self._context.clock()))
             exchange.read.details = {}
             return self._refuse(exchange, [error])
+        for problem in file.problems:
+            _log.warning("batch from %s: %s", peer.peer, problem)
         answers: list[list[bytes]] = []
         for part in file.batches:
             answers.append([])

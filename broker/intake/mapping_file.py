@@ -14,6 +14,7 @@ from broker.domain.attributes import TABLE, VR_LIMITS, Attribute, Level
 from broker.domain.model import OrderControl
 from broker.intake.conversions import CONVERSIONS
 from broker.intake.lengths import LongPolicy
+from broker.intake.mapping_checks import is_control_key, table_fault, value_fault
 from broker.intake.pieces import Source, parse_condition
 from broker.intake.rules import IDENTITY, Missing, Rule, SenderMapping
 from broker.shipped import config_folder
@@ -54,6 +55,23 @@ class _Reader:
         return ""
 
 
+@dataclass(frozen=True)
+class _Files:
+    """The files a mapping was put together from, the extending one first: a problem is one of whoever wrote the key."""
+
+    readers: list[_Reader]
+
+    def wrong(self, key: str, text: str) -> None:
+        section, _, name = key.partition(".")
+        for reader in self.readers:
+            own = _parsed(reader).get(section)
+            if own is not None and (not name or (isinstance(own, dict) and name in own)):
+                break
+        else:
+            reader = self.readers[0]
+        reader.wrong(key, text)
+
+
 def load_mapping(
     name: str, folders: tuple[Path, ...] = (), edited: Mapping[str, str] | None = None, order_status: Path | None = None
 ) -> SenderMapping:
@@ -70,7 +88,7 @@ def load_mapping(
     _collect(name, mapping_files(folders, edited), document, readers, ())
     readers.append(table)
     problems = [problem for reader in readers for problem in reader.problems]
-    mapping = None if problems else _build(name, document, readers[0], table)
+    mapping = None if problems else _build(name, document, _Files(readers))
     problems = [problem for reader in readers for problem in reader.problems]
     if problems or mapping is None:
         raise MappingError(problems)
@@ -155,12 +173,15 @@ def _overlay(document: dict[str, Any], own: Mapping[str, Any], reader: _Reader) 
             reader.wrong(key, f"write a table [{key}]")
         elif key == "tables":
             for table, entries in value.items():
-                document.setdefault(key, {}).setdefault(table, {}).update(entries)
+                if isinstance(entries, dict):
+                    document.setdefault(key, {}).setdefault(table, {}).update(entries)
+                else:
+                    reader.wrong(f"tables.{table}", f"write a table [tables.{table}]")
         else:
             document.setdefault(key, {}).update(value)
 
 
-def _build(name: str, document: Mapping[str, Any], reader: _Reader, table: _Reader) -> SenderMapping:
+def _build(name: str, document: Mapping[str, Any], reader: _Files) -> SenderMapping:
     rules: dict[Level, list[Rule]] = {level: [] for level in Level}
     for keyword, written in document.get("attributes", {}).items():
         rule = _rule(keyword, written, reader)
@@ -173,43 +194,54 @@ def _build(name: str, document: Mapping[str, Any], reader: _Reader, table: _Read
     return SenderMapping(
         name=name,
         rules={level: tuple(sorted(found, key=lambda r: bool(r.follows))) for level, found in rules.items()},
-        order_control=_order_control(document.get("order_control", {}), reader, table),
+        order_control=_order_control(document.get("order_control", {}), reader),
         tables=_tables(document.get("tables", {}), reader),
-        local_scheme=_text("local_scheme", document.get("local_scheme", "99LOCAL"), reader),
+        local_scheme=_scheme(document.get("local_scheme", "99LOCAL"), reader),
         primary_authorities=tuple(authorities),
         default_issuer=_text("default_issuer", document.get("default_issuer", ""), reader),
     )
 
 
-def _text(key: str, value: object, reader: _Reader) -> str:
+def _text(key: str, value: object, reader: _Files) -> str:
     if not isinstance(value, str):
         reader.wrong(key, "write a text in quotes")
         return ""
     return value
 
 
-def _order_control(written: Mapping[str, Any], reader: _Reader, shared: _Reader) -> dict[tuple[str, str], str]:
+def _scheme(written: object, reader: _Files) -> str:
+    text = _text("local_scheme", written, reader)
+    if not 0 < len(text) <= 16:
+        reader.wrong("local_scheme", "write 99 and a name of the site, at most 16 characters in all")
+    return text
+
+
+def _order_control(written: Mapping[str, Any], reader: _Files) -> dict[tuple[str, str], str]:
     table = {}
     for key, effect in written.items():
         control, _, status = key.upper().partition(" ")
         if effect not in _CONTROL:
-            place = reader if key in _parsed(reader).get("order_control", {}) else shared
-            place.wrong(f"order_control.{key}", f"{effect!r} is unknown; known are {', '.join(sorted(_CONTROL))}")
+            reader.wrong(f"order_control.{key}", f"{effect!r} is unknown; known are {', '.join(sorted(_CONTROL))}")
+        if not is_control_key(key.upper()):
+            reader.wrong(f"order_control.{key}", 'write ORC-1, or ORC-1, a blank and ORC-5: NW, "SC CM", "CA *"')
         table[control, status.strip()] = str(effect)
     return table
 
 
-def _tables(written: Mapping[str, Any], reader: _Reader) -> dict[str, dict[str, str]]:
+def _tables(written: Mapping[str, Any], reader: _Files) -> dict[str, dict[str, str]]:
     tables: dict[str, dict[str, str]] = {}
     for name, entries in written.items():
         if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
             reader.wrong(f"tables.{name}", 'write a table of texts: HL7 value = "DICOM value"')
             continue
+        fault = table_fault(name, entries)
+        if fault:
+            reader.wrong(f"tables.{name}", fault)
         tables[name] = {key.casefold(): value for key, value in entries.items()}
     return tables
 
 
-def _rule(keyword: str, written: object, reader: _Reader) -> Rule | None:
+def _rule(keyword: str, written: object, reader: _Files) -> Rule | None:
     key = f"attributes.{keyword}"
     attribute = TABLE.get(keyword)
     if attribute is None:
@@ -220,7 +252,7 @@ def _rule(keyword: str, written: object, reader: _Reader) -> Rule | None:
         return None
     for unknown in written.keys() - _RULE:
         reader.wrong(key, f"{unknown!r} is unknown; known are {', '.join(sorted(_RULE))}")
-    sources = tuple(s for s in (_source(key, one, reader) for one in written.get("from", [])) if s is not None)
+    sources = _sources(key, keyword, attribute, written, reader)
     conversion = str(written.get("as", "identifier" if keyword in IDENTITY else "text"))
     known = CONVERSIONS.get(conversion)
     if known is None:
@@ -230,8 +262,10 @@ def _rule(keyword: str, written: object, reader: _Reader) -> Rule | None:
         fitting = sorted(n for n, c in CONVERSIONS.items() if attribute.vr in c.representations)
         reader.wrong(key, f"as = {conversion!r} makes no {attribute.vr}; use one of {', '.join(fitting)}")
     follows = str(written.get("follows", ""))
-    if follows and follows not in TABLE:
-        reader.wrong(key, f"follows = {follows!r} names no attribute")
+    if follows:
+        _check_follower(key, attribute, follows, written, reader)
+    if not isinstance(written.get("gather", False), bool):
+        reader.wrong(key, "gather is true or false, without quotes")
     missing, default = _missing(key, keyword, attribute, written, reader)
     unusable = written.get("unusable", "refuse" if keyword in IDENTITY else "omit")
     if unusable not in ("refuse", "omit"):
@@ -244,18 +278,49 @@ def _rule(keyword: str, written: object, reader: _Reader) -> Rule | None:
     )  # fmt: skip
 
 
+def _sources(
+    key: str, keyword: str, attribute: Attribute, written: Mapping[str, Any], reader: _Files
+) -> tuple[Source, ...]:
+    listed = written.get("from", [])
+    if not isinstance(listed, list):
+        reader.wrong(key, 'from takes a list, also of one source: from = ["PID-5"]')
+        return ()
+    sources = tuple(s for s in (_source(key, one, reader) for one in listed) if s is not None)
+    for source in sources:
+        if source.path is not None:
+            continue
+        fault = value_fault(attribute, source.value)
+        if keyword in IDENTITY:
+            fault = "a constant cannot identify anything; name the field that holds the identifier"
+        if fault:
+            reader.wrong(key, fault)
+    return sources
+
+
+def _check_follower(key: str, attribute: Attribute, follows: str, written: Mapping[str, Any], reader: _Files) -> None:
+    leader = TABLE.get(follows)
+    if leader is None:
+        reader.wrong(key, f"follows = {follows!r} names no attribute")
+    elif leader.level is not attribute.level:
+        reader.wrong(key, f"follows = {follows!r} is of another level ({leader.level}); name one of {attribute.level}")
+    if "from" in written:
+        reader.wrong(key, "either from or follows: a follower is read from where its leader was")
+
+
 def _limit(attribute: Attribute) -> int:
     """PN is limited per component group, by its conversion; dates and tables cannot be too long."""
     return VR_LIMITS.get(attribute.vr, 0) if attribute.vr in ("AE", "CS", "LO", "LT", "SH", "ST", "UI") else 0
 
 
 def _missing(
-    key: str, keyword: str, attribute: Attribute, written: Mapping[str, Any], reader: _Reader
+    key: str, keyword: str, attribute: Attribute, written: Mapping[str, Any], reader: _Files
 ) -> tuple[Missing, str]:
     if "default" in written:
         possible = "missing" not in written and keyword not in IDENTITY and not attribute.is_sequence
         if not possible or not isinstance(written["default"], str):
             reader.wrong(key, "default takes a text, without missing, and not for identifiers or sequences")
+        elif fault := value_fault(attribute, written["default"]):
+            reader.wrong(key, fault)
         return Missing.DEFAULT, str(written["default"])
     policy = written.get("missing", "omit")
     allowed = {"omit", "require"}
@@ -267,7 +332,7 @@ def _missing(
     return Missing(policy), ""
 
 
-def _long(key: str, attribute: Attribute, written: Mapping[str, Any], reader: _Reader) -> LongPolicy:
+def _long(key: str, attribute: Attribute, written: Mapping[str, Any], reader: _Files) -> LongPolicy:
     usual = LongPolicy.REFUSE if attribute.keyword in IDENTITY else _LONG.get(attribute.vr, LongPolicy.CUT)
     policy = written.get("long", usual.value)
     allowed = {"refuse", "keep"} if attribute.keyword in IDENTITY or attribute.vr in _LONG else {*LongPolicy}
@@ -279,7 +344,7 @@ def _long(key: str, attribute: Attribute, written: Mapping[str, Any], reader: _R
     return LongPolicy(policy)
 
 
-def _source(key: str, written: object, reader: _Reader) -> Source | None:
+def _source(key: str, written: object, reader: _Files) -> Source | None:
     try:
         if isinstance(written, str):
             return Source(parse_path(written))

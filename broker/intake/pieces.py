@@ -101,6 +101,14 @@ class Piece:
             return self.repetition.part(component + number - 1)
         return self.repetition.component(component).subcomponent(subcomponent + number - 1)
 
+    def phrase(self, number: int = 1) -> str:
+        """As ``part``, for human text: a component of it keeps the subcomponent separators that its sender forgot to
+        escape, as in ``chest & abdomen``."""
+        component, subcomponent = self.path.component or 1, self.path.subcomponent
+        if subcomponent is not None or self.path.whole:
+            return self.text if number == 1 else self.part(number)
+        return self.repetition.component(component + number - 1).whole_text
+
     @property
     def location(self) -> Location:
         """The place in the message, for errors."""

@@ -31,7 +31,7 @@ def clean_block(text: str) -> str:
 
 def text(pieces: Sequence[Piece], env: Environment) -> Value | None:
     """Each piece as one line."""
-    return [line for line in (clean_line(piece.text) for piece in pieces) if line]
+    return [line for line in (clean_line(piece.phrase()) for piece in pieces) if line]
 
 
 def block(pieces: Sequence[Piece], env: Environment) -> Value | None:
@@ -45,7 +45,7 @@ def observations(pieces: Sequence[Piece], env: Environment) -> Value | None:
     for piece in pieces:
         observed = piece.segment.field(3)
         name = observed.part(2) or observed.part(1)
-        lines.append(" ".join(part for part in map(clean_line, (name, piece.text, piece.unit)) if part))
+        lines.append(" ".join(part for part in map(clean_line, (name, piece.phrase(), piece.unit)) if part))
     return clean_block("\n".join(dict.fromkeys(lines)))
 
 
@@ -61,11 +61,11 @@ def identifier(pieces: Sequence[Piece], env: Environment) -> Value | None:
 
 def coded_text(pieces: Sequence[Piece], env: Environment) -> Value | None:
     """The best text of each coded entry: its text, else the original text, else the code."""
-    return [line for line in (clean_line(p.part(2) or _original(p) or p.part(1)) for p in pieces) if line]
+    return [line for line in (clean_line(p.phrase(2) or _original(p) or p.phrase()) for p in pieces) if line]
 
 
 def _original(piece: Piece) -> str:
-    return piece.part(9) if piece.path.component is None else ""
+    return piece.phrase(9) if piece.path.component is None else ""
 
 
 def coded_texts(pieces: Sequence[Piece], env: Environment) -> Value | None:

@@ -5,6 +5,7 @@ Reads page by page, each page in a transaction of its own: none is open while a 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from itertools import groupby, islice
 
@@ -105,3 +106,22 @@ def list_items(context: Context, wanted: ItemFilter) -> list[WorklistEntry]:
     }  # fmt: skip
     query = query_of({**root, SPS_SEQUENCE: [step]})
     return list(islice(_in_order(_rows(context, query, hidden=True)), wanted.limit))
+
+
+def candidates(context: Context, wanted: ItemFilter, most: int) -> tuple[list[WorklistEntry], bool]:
+    """The items by which a list is explained, at most ``most``, by start; and whether there may be more.
+
+    Those that ``wanted`` names; when it names none, the steps from yesterday on and those that still wait from before,
+    so that years of finished steps do not hide them.
+
+    :raises Refusal: the date cannot be read.
+    """
+    if replace(wanted, limit=0) != ItemFilter(limit=0):
+        found = list_items(context, replace(wanted, limit=most + 1))
+        return found[:most], len(found) > most
+    yesterday = f"{context.clock().astimezone(context.site.zone) - timedelta(days=1):%Y%m%d}"
+    each = most // 4
+    waiting = context.database.read(lambda c: store.waiting(c, yesterday, each))
+    recent = list_items(context, ItemFilter(date=f"{yesterday}-", limit=most - len(waiting) + 1))
+    more = len(waiting) >= each or len(waiting) + len(recent) > most
+    return [*sorted(waiting, key=lambda row: row.start_at), *recent][:most], more

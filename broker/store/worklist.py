@@ -167,6 +167,15 @@ _HOLDING = select(func.count()).select_from(_HOLDERS.limit(literal(_MANY)).subqu
 _UNINDEXED_START: ColumnElement[str] = literal_column("+worklist_item.start_at")
 
 
+def waiting(connection: Connection, before: str, size: int) -> list[Row]:
+    """Open items without a start, then those that start before ``before``, the latest first; ``size`` of each."""
+    found = select(*_COLUMNS).where(_OPEN)
+    undated = found.where(_item.start_at == "").order_by(_item.step_id).limit(size)
+    earlier = found.where(_item.start_at > "", _item.start_at < before)
+    latest = earlier.order_by(_item.start_at.desc(), _item.step_id.desc()).limit(size)
+    return [_row(values) for statement in (undated, latest) for values in connection.execute(statement)]
+
+
 @lru_cache(maxsize=1024)
 def _statement(shape: _Shape, statuses: tuple[int, int] | None, continued: bool, by_name: bool) -> Select[Any]:
     """``statuses``: how many are shown, and how many for a while; None for hidden items too.  Parameters one by one,

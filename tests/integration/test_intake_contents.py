@@ -162,3 +162,15 @@ def station(one: Feed) -> tuple[Any, Any, Any]:
     item = one.items()["S1"]
     keywords = ("ScheduledStationAETitle", "ScheduledStationName", "ScheduledProcedureStepLocation")
     return item.get(keywords[0]), item.get(keywords[1]), item.get(keywords[2])
+
+
+def test_comments_and_texts_whose_sender_does_not_escape_stay_whole(feed):
+    one = feed()
+    comments = ("NTE|1||chest & abdomen~with ^ contrast", "NTE|2||end")
+    order = (orc(), obr(f4="CTX^head & neck^L", f31="^pain & fever"), *comments)
+    assert one.send("ORM^O01", pid(), *order) == "AA"
+    item = one.items()["S1"]
+    assert item["RequestedProcedureComments"] == "chest & abdomen\r\nwith ^ contrast\r\nend"
+    assert item["RequestedProcedureDescription"] == "head & neck"
+    assert item["RequestedProcedureCodeSequence"][0]["CodeMeaning"] == "head & neck"
+    assert item["ReasonForTheRequestedProcedure"] == "pain & fever"

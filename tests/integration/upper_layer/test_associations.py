@@ -163,14 +163,16 @@ def test_accepted_sockets_answer_at_once() -> None:
     with running(send_buffer=65536) as acceptor, Peer(acceptor.port) as peer:
         peer.associate()
 
-        async def options() -> tuple[int, int]:
+        async def options() -> tuple[int, int, int]:
             (connection,) = acceptor.server._connections
             raw = connection._transport.get_extra_info("socket")
             nodelay = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            return nodelay, raw.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+            silence = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+            return nodelay, raw.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), silence
 
-        nodelay, buffer = acceptor.run(options())
+        nodelay, buffer, silence = acceptor.run(options())
         assert nodelay
+        assert silence == 120
         assert buffer <= 2 * 65536
 
 

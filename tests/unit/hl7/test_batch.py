@@ -23,7 +23,7 @@ BHS = b"BHS|^~\\&|RIS|RAD|BROKER|HUB|20240705||name||B77\r"
         (BHS + A + b"BTS\r" + BHS + B + C + b"BTS|2\r", [1, 2], True, ()),
         (FHS + BHS + A + BHS + B, [1, 1], True, ()),
         (BHS + b"BTS|0\r", [0], True, ()),
-        (FHS + BHS + A + b"BTS|3\rFTS|2\r", [1], True, ("batch 1", "the file")),
+        (FHS + BHS + A + b"BTS|3\rFTS|2\r", [1], True, ("the batch", "the file")),
         (b"", [], False, ()),
         ((FHS + BHS + A + b"BTS|1\rFTS|1\r").replace(b"\r", b"\r\n"), [1], True, ()),
         ((BHS + A + b"BTS|1\r").replace(b"\r", b"\n"), [1], True, ()),
@@ -77,3 +77,11 @@ def test_a_headless_batch_is_answered_in_standard_delimiters() -> None:
 def test_answers_must_match_batches() -> None:
     with pytest.raises(ValueError, match="argument"):
         acknowledge_batch(split(A), [])
+
+
+def test_counts_that_do_not_agree_are_said_in_the_answer() -> None:
+    file = split(FHS + BHS + A + b"BTS|3\rFTS|2\r")
+    answer = acknowledge_batch(file, [[b"MSH|answer\r", b""]], now=datetime(2024, 7, 5, tzinfo=UTC))
+    assert answer.endswith(
+        b"MSH|answer\rBTS|1|the batch states 3 messages and holds 1\rFTS|1|the file states 2 batches and holds 1\r"
+    )

@@ -73,6 +73,21 @@ MISTAKES = [
     ('[attributes]\nPatientSex = { from = ["PID-8"], as = "sexx" }', "'sexx' is unknown"),
     ('[attributes]\nPatientSex = { form = ["PID-8"], as = "sex" }', "'form' is unknown"),
     ('[attributes]\nPatientSex = "PID-8"', "write { from"),
+    ('[attributes]\nPatientSex = { from = "PID-8", as = "sex" }', "from takes a list"),
+    ('[attributes]\nPatientSex = { from = [{ value = "female" }] }', "'female' is no code"),
+    ('[attributes]\nModality = { from = ["OBR-24"], default = "a long modality name" }', "is no code"),
+    ('[attributes]\nAccessionNumber = { from = [{ value = "A1" }] }', "a constant cannot identify"),
+    ('[attributes]\nEthnicGroup = { from = [{ value = "more than sixteen letters" }] }', "longer than the 16"),
+    ('[attributes]\nAdmittingTime = { follows = "PatientBirthDate", as = "time" }', "is of another level"),
+    ('[attributes]\nPatientBirthTime = { from = ["PID-7"], follows = "PatientBirthDate", as = "time" }', "either from"),
+    ('[attributes]\nPatientTelephoneNumbers = { from = ["PID-13"], as = "phone", gather = "yes" }', "gather is true"),
+    ('[order_control]\n"NW SC X" = "place"', ":2: order_control.NW SC X: write ORC-1"),
+    ('[tables]\nsex = "M"', "tables.sex: write a table"),
+    ('[tables.sexx]\nM = "M"', "no conversion uses this table"),
+    ('[tables.sex]\nM = "Male"', "M = 'Male' is not possible; write M, F, O"),
+    ('[tables.pregnancy]\nB6 = "yes"', "'yes' is not possible"),
+    ('[tables.scheme]\nX = "more than sixteen letters"', "at most 16"),
+    ('local_scheme = "99 and more than sixteen letters"', "local_scheme: write 99"),
     ('[attributes]\nAccessionNumber = { from = ["OBR-18"], long = "cut" }', "long = 'cut' is not possible"),
     ('[attributes]\nAccessionNumber = { from = ["OBR-18"], default = "X" }', "default takes a text"),
     ('[attributes]\nPatientSex = { from = ["PID-8"], as = "sex", missing = "generate" }', "missing = 'generate'"),
@@ -108,3 +123,11 @@ def test_all_mistakes_at_once(tmp_path):
     with pytest.raises(MappingError) as caught:
         load_mapping("own", (tmp_path,))
     assert len(caught.value.problems) == 3
+
+
+def test_a_mistake_is_told_of_the_file_that_has_it(tmp_path):
+    write(tmp_path, "base", 'extends = "ihe-swf"\n[attributes]\nPatientSex = { from = ["PID.8"], as = "sex" }')
+    write(tmp_path, "site", 'extends = "base"\n[attributes]\nPatientName = { from = ["PID-5"], as = "patient_name" }')
+    with pytest.raises(MappingError) as error:
+        load_mapping("site", (tmp_path,))
+    assert [p.split(": ")[0] for p in error.value.problems] == [f"{tmp_path / 'base.toml'}:3"]
