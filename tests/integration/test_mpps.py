@@ -17,8 +17,6 @@ from tests.integration.mpps_peer import Peer, new_context
 from tests.support.exams import SERIES, create, dataset, final, reason, reference
 
 STATUS = "PerformedProcedureStepStatus"
-#: a reference that names nothing but the study
-EMPTY = {"AccessionNumber": "", "RequestedProcedureID": "", "ScheduledProcedureStepID": ""}
 A710 = 0xA710
 HALF_A_REFERENCE = {"ReferencedSOPClassUID": "1.2.840.10008.3.1.2.3.1"}
 
