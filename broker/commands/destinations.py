@@ -104,7 +104,7 @@ def _all_of_them(context: Context, name: str, act: Callable[[Context, str, Actor
 
 def _resume(context: Context, name: str) -> bool:
     try:
-        return service.resume(context, name)
+        return service.resume(context, name, _ACTOR)
     except Refusal as refusal:
         raise Failure(refusal.text) from None
 

@@ -55,7 +55,7 @@ def do_whole(parts: Parts, who: SignedIn, act: Whole, name: str, reason: str = "
         all_of_them = outbox.retry_parked if act is Whole.RETRY_PARKED else outbox.skip_waiting
         return all_of_them(context, name, actor)
     if act is Whole.RESUME:
-        destinations.resume(context, name)
+        destinations.resume(context, name, actor)
     else:
         hold = destinations.pause if act is Whole.PAUSE else destinations.drain
         hold(context, name, actor, reason.strip())

@@ -28,6 +28,7 @@ def show_destinations(request: Request, who: Visitor, parts: Shared, fragment: F
     known = {status.name for status in statuses if status.kind}
     values = {
         "destinations": statuses, "kinds": list(desk.kinds()) if desk and may_administer(who) else [],
+        "troubles": {one.name: one.trouble for one in (desk.listed() if desk else []) if one.trouble},
         "unusable": [one for one in (desk.listed() if desk else []) if not one.provisioned and one.name not in known],
         **common(parts, who),
     }  # fmt: skip

@@ -11,8 +11,8 @@ from playwright.async_api import Page, async_playwright, expect
 from broker import parts
 from broker.delivery.sender import Sender
 from broker.destination_list import DestinationList
-from broker.domain.model import FactKind
-from broker.services import people
+from broker.domain.model import Actor, FactKind, Source
+from broker.services import destinations, people
 from broker.services.context import Context
 from broker.settings import Settings
 from broker.web.config import WebConfig
@@ -89,6 +89,11 @@ async def test_a_refused_notification_appears_is_opened_and_sent_again(room: Roo
     await page.goto("/destinations")
     row = page.locator("tr", has=page.get_by_role("link", name="ris", exact=True))
     await expect(row).to_contain_text("Sending")
+    await expect(page.locator("#live")).to_have_attribute("data-state", "on")
+    destinations.pause(room.context, "ris", Actor(Source.PERSON, "anna"), "new server")
+    await expect(row).to_contain_text("by anna: new server", timeout=2000)
+    destinations.resume(room.context, "ris")
+    await expect(row).to_contain_text("Sending", timeout=2000)
     happen(room.context, place(room.context, 1), FactKind.ORDER_STARTED)
     await expect(row).to_contain_text("no such order", timeout=5000)
     assert await page.evaluate(_OUTSIDE) == 0

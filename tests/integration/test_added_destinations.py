@@ -238,11 +238,17 @@ async def test_only_administrators_say_who_is_told(node: Node, role: Role) -> No
 async def test_what_a_newer_version_added_is_shown_with_the_reason_and_harms_nobody(node: Node) -> None:
     added_destinations.put(node.context, "future", {"kind": "hl7", "host": "h", "port": 1, "colour": "red"}, "anna")
     added_destinations.put(node.context, "ris", {"kind": "hl7", "host": "h", "port": 2}, "anna")
+    lost = {"kind": "hl7", "host": "h", "port": 3, "tls": True, "tls_ca": "/lost.pem"}
+    added_destinations.put(node.context, "sealed", lost, "anna")
     node.known.refresh()
-    assert [rule.name for rule in node.context.destinations] == ["ris"]
+    assert [rule.name for rule in node.context.destinations] == ["ris", "sealed"]
     async with staff(node) as (client, _):
         page = (await client.get("/destinations")).text
-    assert "colour: there is no such setting" in page
+        assert "Nothing is sent: it cannot be used" in (await client.get("/destinations/sealed")).text
+    for words in ("colour: there is no such setting", "No such file or directory"):
+        assert words in page
+    happen(node.context, place(node.context, 1), STARTED)
+    assert told(node.context, "sealed") == [NotificationState.PENDING]
 
 
 @pytest.mark.parametrize("kind", KINDS)

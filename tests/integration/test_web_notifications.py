@@ -116,6 +116,10 @@ async def test_entries_are_retried_parked_skipped_and_resent_from_the_page(conte
         assert said == ["refused", "retried", "parked", "retried", "delivered", "resent", "delivered"]
         assert "Skipped" in (await client.get("/notifications?destination=ris&state=skipped")).text
         assert (await client.get("/notifications?state=parked")).text.count('href="/notifications/') == 0
+        every = (await client.get("/notifications?destination=&state=&order=")).text
+        assert every.count('href="/notifications/') == 4
+        assert (await client.get("/notifications?order=1&state=nonsense")).text.count('href="/notifications/') == 4
+        assert "No notification fits" in (await client.get("/notifications?order=2")).text
         order = (await client.get("/orders/1")).text
         assert "Sent once more by hand: ris" in order
 
