@@ -43,8 +43,8 @@ class DeviceProfile:
     shown: frozenset[StepStatus] | None = None
     #: minutes that a step stays on its list after it came into a status that is not shown
     grace: tuple[tuple[StepStatus, float], ...] = ()
-    #: hours before and after now that it sees when it names no day, patient, order or step (their whole days when it asks
-    #: for a time of the day); None for all
+    #: hours before and after now that it sees when it names no day, patient, order or step (their whole days when it
+    #: asks for a time of the day); None for all
     window: tuple[float, float] | None = None
     #: tell it with FF01 that a key is not supported; some devices cannot digest that
     warn_unsupported: bool = True
