@@ -274,7 +274,7 @@ def _rule(keyword: str, written: object, reader: _Files) -> Rule | None:
         keyword, attribute.level, sources, known.convert, conversion, missing, default,
         long=_long(key, attribute, written, reader), limit=_limit(attribute), multiple=attribute.multiple,
         is_sequence=attribute.is_sequence, gather=written.get("gather") is True, follows=follows,
-        strict=unusable == "refuse", reads_whole=known.whole,
+        strict=unusable == "refuse", reads_whole=known.whole, beside=known.beside,
     )  # fmt: skip
 
 

@@ -65,6 +65,8 @@ class Rule:
     strict: bool = False
     #: the conversion looks at more of a repetition than the named component and what follows it
     reads_whole: bool = True
+    #: further fields of the segment that the conversion looks at
+    beside: tuple[int, ...] = ()
     #: true for what becomes an ``Identifier``
     is_identity: bool = field(init=False)
     #: every (segment, field) that is looked into; None when that cannot be known (constants, followers)
