@@ -27,6 +27,11 @@ NAMING = {"RequestedProcedureCodeSequence", "ScheduledProtocolCodeSequence"}
 _MOST_PLANS = 4096
 
 
+def actions_of(effect: str) -> list[str]:
+    """The actions of an entry of the order control table, in order: ``place + hold``."""
+    return [action.strip() for action in effect.split("+") if action.strip()]
+
+
 class Missing(StrEnum):
     """What happens when no source yields a value."""
 
