@@ -63,6 +63,10 @@ class OrderReader:
         groups = order_groups(self.index)
         if not groups:
             self.translation.refuse("ORC", Location("ORC"), "100", "an order message needs ORC and OBR")
+        if len({segment.field(3).raw for segment in self.index.message.of("PID")}) > 1:
+            # read for the first patient, the orders of the others would be on the wrong list
+            text = "an order message is about one patient; send one message for each"
+            self.translation.refuse("PatientID", Location("PID", 2, 3), "100", text)
         effects = [self._effect(group) for group in groups]
         replaced = any(group.orc is not None and group.orc.text(1).upper() == "RO" for group in groups)
         for group, effect in zip(groups, effects, strict=True):
