@@ -175,6 +175,20 @@ port = 1
     assert told["web.port"] == ("BROKER__WEB__PORT", "a whole number is expected")
 
 
+@pytest.mark.parametrize(
+    ("line", "key", "said"),
+    [
+        ('timezone = "Mars/Olympus"', "senders[1].timezone", 'such as "Europe/Zurich"'),
+        ('charset = "FOO"', "senders[1].charset", "UNICODE UTF-8"),
+        ('charset_fallback = "CNS 11643-1992"', "senders[1].charset_fallback", "8859/1"),
+    ],
+)
+def test_what_a_sender_could_never_be_read_with_is_told(tmp_path: Path, line: str, key: str, said: str) -> None:
+    with pytest.raises(SettingsError) as wrong:
+        load(write(tmp_path / "broker.toml", f'[[senders]]\nname = "ris"\n{line}\n'), {})
+    assert [(p.key, said in p.text) for p in wrong.value.problems] == [(key, True)]
+
+
 def test_environment_wins_over_file(tmp_path: Path) -> None:
     file = write(tmp_path / "broker.toml", "[dicom]\nport = 104\nae_title = 'A'\n")
     settings = load(file, {"BROKER__DICOM__PORT": "105", "BROKER__DATA_DIR": "/srv/broker", "OTHER": "x"})
