@@ -9,9 +9,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from broker.domain.errors import Refusal
 from broker.services import destinations, outbox
 from broker.services.destinations import DestinationStatus
-from broker.web.auth import OperatingAuthor, Visitor
+from broker.web.auth import OperatingAuthor, Visitor, may_administer
 from broker.web.delivery_acts import Whole, do_whole
-from broker.web.destination_forms import may_administer
 from broker.web.notification_pages import common
 from broker.web.parts import Parts, Shared
 from broker.web.rendering import page
