@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
-from broker import parts
+from broker import open_files, parts
 from broker.destination_list import DestinationList
 from broker.jobs import Jobs
 from broker.services.context import Context
@@ -90,6 +90,7 @@ class Broker:
 
 def run(settings: Settings, started: Callable[[Broker], None]) -> None:
     """Upgrade the schema, run until SIGTERM or SIGINT, stop in good order.  ``started`` is called once listening."""
+    open_files.allow(settings)
     migrate.upgrade(settings.database_url)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, started))

@@ -80,8 +80,12 @@ def load_mappings(settings: Settings) -> dict[str, SenderMapping]:
 
 def load_named_mapping(settings: Settings, name: str) -> SenderMapping:
     """One mapping, with the order control table of the site.  Raises MappingError."""
-    table = Path(settings.intake.order_status) if settings.intake.order_status else None
-    return load_mapping(name, mapping_folders(settings), order_status=table)
+    return load_mapping(name, mapping_folders(settings), order_status=order_status_file(settings))
+
+
+def order_status_file(settings: Settings) -> Path | None:
+    """The site's table of order control; None for the shipped one."""
+    return Path(settings.intake.order_status) if settings.intake.order_status else None
 
 
 def catalogue_file(settings: Settings) -> Path:
@@ -135,8 +139,8 @@ def make_reading(settings: Settings) -> Reading:
 
 def make_desk(settings: Settings, context: Context, reading: Reading) -> Desk:
     """Where people look at messages.  Close it when done."""
-    folder = settings.intake.mappings_dir
-    config = DeskConfig(make_senders(settings), mapping_folders(settings), Path(folder) if folder else None)
+    folders = mapping_folders(settings)
+    config = DeskConfig(make_senders(settings), folders, next(iter(folders), None), order_status_file(settings))
     handler = MessageHandler(handler_config(settings), context, reading.mappings, reading.site)
     return Desk(config, context, reading.mappings, reading.site, handler)
 

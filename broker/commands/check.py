@@ -1,5 +1,6 @@
 """``broker check``: everything that must be right before the broker starts, each with its remedy."""
 
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def _findings(config: ConfigOption) -> Iterator[Finding]:
     except SettingsError as error:
         yield from (Finding(Grade.ERROR, "settings", str(problem)) for problem in error.problems)
         return
-    yield Finding(Grade.OK, "settings", str(find_file(config, {}) or "built-in defaults"))
+    yield Finding(Grade.OK, "settings", str(find_file(config, os.environ) or "built-in defaults"))
     for look in (_data, _database, _ports, _tls, _mappings, _catalogue, _stuck, _senders, _devices, _destinations):
         yield from look(settings)
 

@@ -76,7 +76,10 @@ def act(present: Order | None, change: OrderChange, policy: OrderPolicy, sender:
 
     def moved(i: int, j: int, procedure: Procedure, step: Step) -> Step:
         path = status_path(i, j)
-        if not named(i, j) or (action in _REVERSIBLE and ledger.is_late(path)):
+        if not named(i, j):
+            return step
+        if action in _REVERSIBLE and ledger.is_late(path):
+            ledger.overruled.append("status")
             return step
         ledger.state(path)
         return _act_on_step(procedure, step, action, change, policy, facts)
@@ -89,7 +92,7 @@ def act(present: Order | None, change: OrderChange, policy: OrderPolicy, sender:
     if facts and change.control in _FACTS:
         reason = {"reason": change.reason} if change.reason else {}
         facts.insert(0, Fact(_FACTS[change.control], {"control": change.control.value, **reason}))
-    return Decision(changed, tuple(facts))
+    return Decision(changed, tuple(facts), tuple(ledger.overruled))
 
 
 def _act_on_step(
@@ -148,11 +151,11 @@ def appoint(present: Order, change: OrderChange, sender: str) -> Decision:
         procedures[index] = replace(before, steps=tuple(steps))
     order = replace(present, procedures=tuple(procedures), stated=ledger.known)
     if not changed:
-        return Decision(order)
+        return Decision(order, overruled=tuple(ledger.overruled))
     data: dict[str, object] = {"changed": sorted(changed)}
     if change.reason:
         data["reason"] = change.reason
-    return Decision(order, (Fact(FactKind.ORDER_CHANGED, data),))
+    return Decision(order, (Fact(FactKind.ORDER_CHANGED, data),), tuple(ledger.overruled))
 
 
 def _appointed(present: Order, change: OrderChange, ledger: Ledger) -> list[tuple[int, StepChange]]:

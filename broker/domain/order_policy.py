@@ -33,3 +33,5 @@ class Decision:
 
     order: Order | None
     facts: tuple[Fact, ...] = ()
+    #: what the message said too late: something newer had been said of it
+    overruled: tuple[str, ...] = ()

@@ -105,6 +105,8 @@ def _update(present: Order, change: OrderChange, numbering: Numbering) -> Decisi
     if change.accession is not None and (change.accession == accession or not ledger.is_late(ACCESSION)):
         accession = change.accession
         ledger.state(ACCESSION)
+    elif change.accession is not None:
+        ledger.overruled.append(ACCESSION)
     changed = replace(
         present,
         placer=change.placer or present.placer,
@@ -114,10 +116,10 @@ def _update(present: Order, change: OrderChange, numbering: Numbering) -> Decisi
         procedures=change_procedures(present, change, accession, numbering, ledger),
     )
     if changed == present:
-        return Decision(replace(present, stated=ledger.known))
+        return Decision(replace(present, stated=ledger.known), overruled=tuple(ledger.overruled))
     _refuse_final_changes(present, changed, change)
     facts = (Fact(FactKind.ORDER_CHANGED, _what_changed(present, changed)),)
-    return Decision(replace(changed, stated=ledger.known), facts)
+    return Decision(replace(changed, stated=ledger.known), facts, tuple(ledger.overruled))
 
 
 def _replace(present: Order, change: OrderChange, numbering: Numbering) -> Decision:
@@ -140,7 +142,7 @@ def _replace(present: Order, change: OrderChange, numbering: Numbering) -> Decis
         replace(p, steps=tuple(settle(i, j, p, s) for j, s in enumerate(p.steps)))
         for i, p in enumerate(decision.order.procedures)
     )
-    return Decision(replace(decision.order, procedures=procedures), tuple(facts))
+    return replace(decision, order=replace(decision.order, procedures=procedures), facts=tuple(facts))
 
 
 def _refuse_final_changes(present: Order, changed: Order, change: OrderChange) -> None:

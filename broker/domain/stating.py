@@ -35,6 +35,8 @@ class Ledger:
     at: str = ""
     #: clocks are compared only among the messages of one sender
     compare: bool = True
+    #: what the change said and something newer had said already: keywords, or what else it is
+    overruled: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, known: Stated, at: datetime | None, *, new: bool = False, compare: bool = True) -> "Ledger":
@@ -74,7 +76,10 @@ class Ledger:
 
     def take(self, path: str, stored: str, wanted: str | None) -> str:
         """The identifier after the change: the one it names, unless a newer statement named another."""
-        if not wanted or (wanted != stored and self.is_late(path, present=bool(stored))):
+        if not wanted:
+            return stored
+        if wanted != stored and self.is_late(path, present=bool(stored)):
+            self.overruled.append(path.rpartition("/")[2])
             return stored
         self.state(path, present=bool(stored))
         return wanted
@@ -96,7 +101,11 @@ class Ledger:
                 if value is None or at != known.get(""):
                     known[path] = at
                 continue
-            if self.is_late(path, present=keyword in stored) or (keep_filled and self.is_filled(path)):
+            if self.is_late(path, present=keyword in stored):
+                if stored.get(keyword) != value:
+                    self.overruled.append(keyword)
+                continue
+            if keep_filled and self.is_filled(path):
                 continue
             if value is None:
                 merged.pop(keyword, None)

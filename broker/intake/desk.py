@@ -19,6 +19,7 @@ from broker.intake.item_views import item_view, mapping_lines
 from broker.intake.mapping_file import MappingError, load_mapping
 from broker.intake.mapping_lines import mapping_names, mapping_text, rule_lines, write_atomically
 from broker.intake.order_parts import Site
+from broker.intake.reading import own_names
 from broker.intake.rules import SenderMapping
 from broker.intake.senders import Sender, Senders
 from broker.intake.translate import translate
@@ -30,6 +31,7 @@ from broker.services.rehearsal import Rehearsal, rehearse
 from broker.services.replay import ReplayRun
 from broker.services.unmapped import UnmappedCode
 from hl7.errors import Hl7Error
+from hl7.header import Header, read_header
 from hl7.message import Message
 from hl7.parsing import parse
 
@@ -39,11 +41,19 @@ _UTF8 = "UNICODE UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class DeskConfig:
-    """The senders of the site, where mappings are looked for, and the one folder they may be saved to (None: none)."""
+    """The senders of the site, where mappings are looked for, and the one folder they may be saved to (None: none).
+
+    ``order_status`` is the site's table of order control (None: the shipped one).
+    """
 
     senders: Senders
     folders: tuple[Path, ...] = ()
     save_to: Path | None = None
+    order_status: Path | None = None
+
+    def load(self, name: str, edited: Mapping[str, str]) -> SenderMapping:
+        """A mapping as intake has it, or would have it with ``edited`` texts.  Raises MappingError."""
+        return load_mapping(name, self.folders, edited, self.order_status)
 
 
 class Desk:
@@ -91,30 +101,29 @@ class Desk:
         """Everything a message would become; nothing is stored."""
         override = _UTF8 if question.pasted else None
         try:
-            message = parse(question.raw, charset_override=override)
+            # the sender first: it may say in which character set its messages are
+            sender = self._sender(question, read_header(question.raw))
+            message = parse(
+                question.raw, charset_override=override or sender.charset, charset_fallback=sender.charset_fallback
+            )
         except Hl7Error as error:
             return Examination(question.mapping, errors=(str(error),))
-        sender = self._sender(question, message)
-        if not question.pasted and (sender.charset or sender.charset_fallback):
-            message = parse(question.raw, charset_override=sender.charset, charset_fallback=sender.charset_fallback)
         name = question.mapping or sender.mapping
         description = Description()
         if question.described:
             description = self._describer.describe(question.raw, override or sender.charset)
         edited = {} if question.mapping_text is None else {name: question.mapping_text}
         try:
-            mapping = load_mapping(name, self._config.folders, edited)
+            mapping = self._config.load(name, edited)
         except MappingError as error:
             return Examination(
                 name, sender=sender.name, description=description, mapping_problems=tuple(error.problems)
             )
         return self._examined(question, message, sender, mapping, edited, description)
 
-    def _sender(self, question: Question, message: Message) -> Sender:
+    def _sender(self, question: Question, header: Header) -> Sender:
         senders = self._config.senders
-        found = senders.named(question.sender) or senders.identify(
-            message.sending_application, message.sending_facility
-        )
+        found = senders.named(question.sender) or senders.identify(*own_names(header))
         return found or Sender(question.sender or "unknown", mapping=senders.mapping)
 
     def _examined(
@@ -168,7 +177,7 @@ class Desk:
             raise Refusal(Reason.INVALID_VALUE, text_)
         text = text.replace("\r\n", "\n")
         try:
-            loaded = {n: load_mapping(n, self._config.folders, {name: text}) for n in {name, *self._mappings}}
+            loaded = {n: self._config.load(n, {name: text}) for n in {name, *self._mappings}}
         except MappingError as error:
             raise Refusal(Reason.INVALID_VALUE, "the mapping was not saved: " + "; ".join(error.problems)) from None
         try:

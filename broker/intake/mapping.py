@@ -59,7 +59,8 @@ def _followed(rule: Rule, scope: Scope, env: Environment, out: Mapped) -> bool:
         out.values[rule.keyword], out.trace[rule.keyword] = None, out.trace[leader]
         return True
     found = _remembered(rule, scope, env, out)
-    if found or leader not in out.values or leader not in out.chosen:
+    # few messages tell the time of a birth, and those that do not leave it as it is
+    if found or leader not in out.values or leader not in out.chosen or rule.conversion == "birth_time":
         return found
     place = out.trace[leader].place
     out.values[rule.keyword] = rule.default or None
@@ -173,7 +174,8 @@ def _put(rule: Rule, value: Value, traced: Traced, out: Mapped, *, weak: bool) -
 
 
 def _delete(rule: Rule, null: Piece | None, out: Mapped) -> bool:
-    if null is None:
+    if null is None or rule.missing is Missing.REQUIRE:
+        # what nothing can do without is not deleted: it is missing, and refused for that
         return False
     out.values[rule.keyword] = None
     out.trace[rule.keyword] = Traced(Origin.DELETED, null.place)

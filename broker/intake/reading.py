@@ -111,7 +111,7 @@ class MessageReader:
             header = read_header(wanted.raw)
         except UnreadableMessage:
             header = Header()
-        application, facility = _text(header.part(3) or header.part(3, 2)), _text(header.part(4))
+        application, facility = own_names(header)
         senders = self._config.senders
         sender = senders.named(wanted.sender) if wanted.sender else None
         sender = sender or senders.identify(application, facility, wanted.arrival)
@@ -151,6 +151,11 @@ class MessageReader:
                 text = f"this is {expected}; the message is for another receiver"
                 place = Location("MSH", 1, number)
                 raise ContentError(text, error_code="103", location=place, ack_code=AckCode.AR)
+
+
+def own_names(header: Header) -> tuple[str, str]:
+    """The application and facility a sender calls itself (MSH-3, MSH-4), whatever the rest is written in."""
+    return _text(header.part(3) or header.part(3, 2)), _text(header.part(4))
 
 
 def _details(message: Message, translation: Translation) -> dict[str, object]:

@@ -87,7 +87,14 @@ def _apply_to(
     record(connection, context, cause.actor, about_order(saved, journal_key), facts, at)
     if facts and change.control in _MAY_ATTACH:
         late_orders.attach(connection, context, saved, at)
-    return AppliedOrder(saved.key, facts, warnings)
+    return AppliedOrder(saved.key, facts, (*warnings, *_overruled(decision)))
+
+
+def _overruled(decision: Decision) -> tuple[str, ...]:
+    if not decision.overruled:
+        return ()
+    said = ", ".join(sorted(set(decision.overruled)))
+    return (f"older than what was said since, so these were left as they are: {said}",)
 
 
 def _find(connection: Connection, change: OrderChange, sender: str) -> list[int]:
@@ -124,7 +131,7 @@ def _canceled_early(connection: Connection, decision: Decision, change: OrderCha
         replace(p, steps=tuple(replace(s, status=StepStatus.CANCELED) for s in p.steps)) for p in order.procedures
     )
     canceled = Fact(FactKind.ORDER_CANCELED, {"control": OrderControl.CANCEL.value, "early": True})
-    return Decision(replace(order, procedures=procedures), (*decision.facts, canceled))
+    return replace(decision, order=replace(order, procedures=procedures), facts=(*decision.facts, canceled))
 
 
 def _check_studies(connection: Connection, order: Order, change: OrderChange) -> None:

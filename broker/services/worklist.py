@@ -3,7 +3,7 @@
 Reads page by page, each page in a transaction of its own: none is open while a slow device takes its answers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -20,6 +20,8 @@ from broker.store import worklist as store
 WorklistEntry = store.Row
 _FIRST_PAGE = 100
 _PAGE = 500
+#: what was written while a list was read is looked for this much earlier
+_CLOCKS_DIFFER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,31 @@ def find(context: Context, query: WorklistQuery) -> Iterator[WorklistEntry]:
 
 
 def _rows(context: Context, query: WorklistQuery, *, hidden: bool = False) -> Iterator[WorklistEntry]:
+    """Page by page.  A step that moves meanwhile may move from one page to another: none is told twice, and those that
+    moved over to what was read already are told at the end."""
     database = context.database
+    version, began = database.data_version, context.clock()
     reader = store.Reader(query, sqlite=database.is_sqlite, hidden=hidden, name_index=database.has_name_index)
     page = context.database.read(lambda c: reader.page(c, None, _FIRST_PAGE))
     yield from page.rows
-    while page.next is not None:
-        page = context.database.read(partial(reader.page, after=page.next, size=_PAGE))
-        yield from page.rows
+    if page.next is None:
+        return
+    told = {row.step_key for row in page.rows}
+    yield from _further(context, partial(reader.page, after=page.next), told)
+    if version is None or version != database.data_version:
+        moved = partial(reader.page, after=None, since=began - _CLOCKS_DIFFER)
+        yield from _further(context, moved, told)
+
+
+def _further(context: Context, read: Callable[..., store.Page], told: set[int]) -> Iterator[WorklistEntry]:
+    """The rows of ``read`` and of the pages behind it that were not told; from now on they are."""
+    page: store.Page | None = None
+    while page is None or page.next is not None:
+        place = {} if page is None else {"after": page.next}
+        page = context.database.read(lambda c, place=place: read(c, size=_PAGE, **place))  # type: ignore[misc]
+        new = [row for row in page.rows if row.step_key not in told]
+        told.update(row.step_key for row in new)
+        yield from new
 
 
 def _in_order(rows: Iterator[WorklistEntry]) -> Iterator[WorklistEntry]:

@@ -16,7 +16,7 @@ from broker.domain.notifications import DestinationRule
 from broker.domain.site import Site
 from broker.intake.desk import Desk, DeskConfig
 from broker.intake.handler import HandlerConfig, MessageHandler
-from broker.intake.senders import Senders
+from broker.intake.senders import Sender, Senders
 from broker.services import housekeeping, journal, replay
 from broker.services.context import Context
 from broker.services.examination import Question
@@ -44,9 +44,11 @@ class Bench:
         self.handler = MessageHandler(HandlerConfig(), self.context, self.mappings, cases.usual_site())
         self.desk = self.make_desk(folder)
 
-    def make_desk(self, save_to: Path | None) -> Desk:
+    def make_desk(
+        self, save_to: Path | None, order_status: Path | None = None, senders: Senders = Senders()  # noqa: B008
+    ) -> Desk:
         folders = (save_to,) if save_to else ()
-        config = DeskConfig(Senders(), folders, save_to)
+        config = DeskConfig(senders, folders, save_to, order_status)
         return Desk(config, self.context, self.mappings, cases.usual_site(), self.handler)
 
     def send(self, raw: bytes) -> int:
@@ -201,6 +203,38 @@ def test_a_held_message_is_applied_once_the_table_is_mended(bench):
     bench.desk.save_mapping("ihe-swf", f'{text}\n[order_control]\n"ZZ *" = "change"\n')
     for dry_run in (True, False):
         assert bench.desk.replay(key, "nina", dry_run=dry_run)[0].outcome == "applied"
+
+
+def test_the_order_control_table_of_the_site_counts_here_too(bench, tmp_path):
+    """The shipped one was used to look and to read again, and intake got it with every mapping that was saved."""
+    key = bench.send(NEW.replace(b"|NW|", b"|QQ|"))
+    table = tmp_path / "order_status.toml"
+    table.write_text('[order_control]\n"QQ SC" = "place"\n', encoding="utf-8")
+    desk = bench.make_desk(bench.folder, table)
+    try:
+        assert desk.replay(key, "someone", dry_run=True)[0].outcome == "applied"
+        desk.save_mapping("ihe-swf", desk.mapping_text("ihe-swf"))
+        mapping = bench.mappings["ihe-swf"]
+        assert (mapping.effect("QQ", "SC"), mapping.effect("NW", "SC")) == ("place", None)
+        assert desk.replay(key, "someone", dry_run=False)[0].outcome == "applied"
+    finally:
+        desk.close()
+
+
+@pytest.mark.parametrize(
+    "sender", [Sender("ris", "RIS", charset="8859/1"), Sender("ris", "RIS", charset_fallback="8859/1")]
+)
+def test_the_character_set_of_the_sender_counts_here_too(bench, sender):
+    raw = NEW.replace(b"MEIER", "MÜLLER".encode("latin_1")).replace(b"8859/1", b"")
+    key = bench.send(raw)
+    assert bench.desk.replay(key, "someone", dry_run=True)[0].outcome == "refused"
+    desk = bench.make_desk(bench.folder, senders=Senders((sender,)))
+    try:
+        run, found = desk.replay(key, "someone", dry_run=True)
+        assert (run.outcome, found.sender) == ("applied", "ris")
+        assert "MÜLLER" in str(found.items)
+    finally:
+        desk.close()
 
 
 def test_a_refused_message_is_applied_once_the_cause_is_mended(bench):

@@ -174,3 +174,12 @@ def test_comments_and_texts_whose_sender_does_not_escape_stay_whole(feed):
     assert item["RequestedProcedureDescription"] == "head & neck"
     assert item["RequestedProcedureCodeSequence"][0]["CodeMeaning"] == "head & neck"
     assert item["ReasonForTheRequestedProcedure"] == "pain & fever"
+
+
+def test_a_required_value_is_not_deleted(feed):
+    """Without a name every item of the patient would be kept from devices."""
+    one = feed()
+    assert one.send("ORM^O01", pid(name='""'), orc(), obr()) == "AE 101"
+    assert one.send("ORM^O01", pid(), orc(), obr()) == "AA"
+    assert one.send("ADT^A08", "EVN|A08", pid(name='""'), "PV1||O", at=LATER) == "AE 101"
+    assert one.items()["S1"]["PatientName"] == "SAMPLE^SAM"

@@ -166,6 +166,10 @@ def test_a_late_message_does_not_overwrite_newer_data(feed):
     one.send("ORM^O01", pid(), orc("XO"), obr(start="20240708100000"), at="20240705100000")
     assert one.send("ORM^O01", pid(), orc("XO"), obr(start="20240707090000"), at="20240705090000") == "AA"
     assert one.items()["SPS1"]["ScheduledProcedureStepStartDate"] == "20240708"
+    # and it is said: the sender heard AA
+    assert "left as they are: ScheduledProcedureStepStartDate, ScheduledProcedureStepStartTime" in str(
+        one.newest().changes
+    )
 
 
 ZONES = [
