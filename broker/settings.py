@@ -240,6 +240,7 @@ class SenderSettings(_Section):
     name: Name
     application: str = ""
     facility: str = ""
+    site: str = ""
     port: Port = 0
     certificate: str = ""
     mapping: str = ""
