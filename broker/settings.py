@@ -19,6 +19,8 @@ from broker.domain.errors import Refusal
 from broker.domain.performed_faults import DEFAULT_TOLERATED, Quirk
 from broker.settings_types import AeTitle, Name, Port, Seconds
 from broker.settings_types import Section as _Section
+from hl7.charset import CHARACTER_SETS
+from hl7.charset import find as find_charset
 
 Shown = Literal["SCHEDULED", "ARRIVED", "READY", "STARTED"]
 
@@ -40,6 +42,14 @@ def _certificate(value: str) -> str:
     return value
 
 
+def _zone_name(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError('an IANA time zone name is expected, such as "Europe/Zurich"') from None
+    return value
+
+
 class SiteSettings(_Section):
     """The place: its name on the board, its time zone, the prefix of accession numbers it generates."""
 
@@ -50,11 +60,7 @@ class SiteSettings(_Section):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError('an IANA time zone name is expected, such as "Europe/Zurich"') from None
-        return value
+        return _zone_name(value)
 
 
 class DatabaseSettings(_Section):
@@ -234,12 +240,26 @@ class SenderSettings(_Section):
     name: Name
     application: str = ""
     facility: str = ""
+    site: str = ""
     port: Port = 0
     certificate: str = ""
     mapping: str = ""
     charset: str = ""
     charset_fallback: str = ""
     timezone: str = ""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return _zone_name(value) if value else value
+
+    @field_validator("charset", "charset_fallback")
+    @classmethod
+    def _known_charset(cls, value: str) -> str:
+        if value and find_charset(value) is None:
+            names = ", ".join(row.hl7_name for row in CHARACTER_SETS)
+            raise ValueError(f"a character set of HL7 table 0211 is expected: {names}")
+        return value
 
 
 class DeviceSettings(_Section):

@@ -24,6 +24,8 @@ class Conversion:
     representations: frozenset[str]
     #: it looks at more of a repetition than the component it is given and what follows that
     whole: bool = False
+    #: further fields of the segment that it looks at
+    beside: tuple[int, ...] = ()
 
 
 def _for(convert: Convert, *representations: str) -> Conversion:
@@ -37,7 +39,7 @@ def _whole(convert: Convert, *representations: str) -> Conversion:
 CONVERSIONS: dict[str, Conversion] = {
     "text": Conversion(texts.text, _TEXT | {"CS", "DS", "IS"}),
     "lines": _for(texts.block, "ST", "LT", "UT"),
-    "observations": _for(texts.observations, "ST", "LT", "UT"),
+    "observations": Conversion(texts.observations, frozenset({"ST", "LT", "UT"}), beside=(3,)),
     "identifier": _for(texts.identifier, "LO", "SH", "UI", "AE"),
     "coded_text": Conversion(texts.coded_text, _TEXT),
     "coded_texts": Conversion(texts.coded_texts, _TEXT),

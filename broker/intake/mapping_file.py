@@ -16,7 +16,7 @@ from broker.intake.conversions import CONVERSIONS
 from broker.intake.lengths import LongPolicy
 from broker.intake.mapping_checks import is_control_key, table_fault, value_fault
 from broker.intake.pieces import Source, parse_condition
-from broker.intake.rules import IDENTITY, Missing, Rule, SenderMapping
+from broker.intake.rules import IDENTITY, Missing, Rule, SenderMapping, actions_of
 from broker.shipped import config_folder
 from hl7.paths import parse_path
 
@@ -220,7 +220,8 @@ def _order_control(written: Mapping[str, Any], reader: _Files) -> dict[tuple[str
     table = {}
     for key, effect in written.items():
         control, _, status = key.upper().partition(" ")
-        if effect not in _CONTROL:
+        found = actions_of(effect) if isinstance(effect, str) else []
+        if not found or not {*found} <= _CONTROL or (len(found) > 1 and {*found} & {"ignore", "refuse"}):
             reader.wrong(f"order_control.{key}", f"{effect!r} is unknown; known are {', '.join(sorted(_CONTROL))}")
         if not is_control_key(key.upper()):
             reader.wrong(f"order_control.{key}", 'write ORC-1, or ORC-1, a blank and ORC-5: NW, "SC CM", "CA *"')
@@ -274,7 +275,7 @@ def _rule(keyword: str, written: object, reader: _Files) -> Rule | None:
         keyword, attribute.level, sources, known.convert, conversion, missing, default,
         long=_long(key, attribute, written, reader), limit=_limit(attribute), multiple=attribute.multiple,
         is_sequence=attribute.is_sequence, gather=written.get("gather") is True, follows=follows,
-        strict=unusable == "refuse", reads_whole=known.whole,
+        strict=unusable == "refuse", reads_whole=known.whole, beside=known.beside,
     )  # fmt: skip
 
 

@@ -103,6 +103,8 @@ def key_of(rule: "Rule", sources: tuple[Source, ...], scope: Scope) -> Hashable:
                     raw = _from_component(raw, path, scope)
                 # the path by identity: the mapping keeps it, and hashing its fields would take longer than reading
                 found += (id(path), occurrence, raw)
+                if rule.beside:
+                    found += (fields[n] if n < len(fields) else "" for n in rule.beside)
                 if source.after or source.unit:
                     found += (parent, fields[source.unit] if 0 < source.unit < len(fields) else "")
     return tuple(found)

@@ -27,6 +27,11 @@ NAMING = {"RequestedProcedureCodeSequence", "ScheduledProtocolCodeSequence"}
 _MOST_PLANS = 4096
 
 
+def actions_of(effect: str) -> list[str]:
+    """The actions of an entry of the order control table, in order: ``place + hold``."""
+    return [action.strip() for action in effect.split("+") if action.strip()]
+
+
 class Missing(StrEnum):
     """What happens when no source yields a value."""
 
@@ -65,6 +70,8 @@ class Rule:
     strict: bool = False
     #: the conversion looks at more of a repetition than the named component and what follows it
     reads_whole: bool = True
+    #: further fields of the segment that the conversion looks at
+    beside: tuple[int, ...] = ()
     #: true for what becomes an ``Identifier``
     is_identity: bool = field(init=False)
     #: every (segment, field) that is looked into; None when that cannot be known (constants, followers)

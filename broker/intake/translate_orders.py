@@ -14,7 +14,7 @@ from broker.intake.grouping import OrderGroup, order_groups
 from broker.intake.order_parts import ProcedurePart, Reader, Site
 from broker.intake.pieces import Index, Scope
 from broker.intake.procedures import combine
-from broker.intake.rules import Mapped, Problem, SenderMapping, Traced
+from broker.intake.rules import Mapped, Problem, SenderMapping, Traced, actions_of
 from broker.intake.translation import ChangeTrace, Translation, occurred_at, patient_change, visit_change
 from hl7.errors import Location
 
@@ -63,16 +63,21 @@ class OrderReader:
         groups = order_groups(self.index)
         if not groups:
             self.translation.refuse("ORC", Location("ORC"), "100", "an order message needs ORC and OBR")
+        if len({segment.field(3).raw for segment in self.index.message.of("PID")}) > 1:
+            # read for the first patient, the orders of the others would be on the wrong list
+            text = "an order message is about one patient; send one message for each"
+            self.translation.refuse("PatientID", Location("PID", 2, 3), "100", text)
         effects = [self._effect(group) for group in groups]
         replaced = any(group.orc is not None and group.orc.text(1).upper() == "RO" for group in groups)
         for group, effect in zip(groups, effects, strict=True):
-            if effect == OrderControl.REPLACE and replaced:
-                # the replacement follows in this message: the order it replaces is over (HL7 2.5.1 section 4.5.1.1)
-                self._add(group, OrderControl.CANCEL)
-            elif effect == "ignore":
-                self.translation.ignored.append(group.where)
-            elif effect is not None:
-                self._add(group, OrderControl(effect))
+            for action in actions_of(effect or ""):
+                if action == OrderControl.REPLACE and replaced:
+                    # the replacement follows in this message: the order it replaces is over (HL7 2.5.1 section 4.5.1.1)
+                    self._add(group, OrderControl.CANCEL)
+                elif action == "ignore":
+                    self.translation.ignored.append(group.where)
+                else:
+                    self._add(group, OrderControl(action))
         for draft in self.drafts:
             self._finish(draft)
 

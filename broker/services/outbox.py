@@ -18,6 +18,7 @@ from broker.services.context import Context
 from broker.store import orders, outbox_queries, patients
 from broker.store import outbox as store
 from broker.store.database import Connection
+from broker.store.destinations import newest_entry
 from broker.store.events import Event
 
 _WAITING = (NotificationState.PENDING, NotificationState.PARKED)
@@ -151,6 +152,35 @@ def list_notifications(context: Context, wanted: Filter | None = None) -> list[N
             c, chosen.destination, chosen.state, chosen.request_key, chosen.limit, chosen.before
         )
     )
+
+
+#: delivered entries are looked through this many at a time: a destination may have few among millions
+_WINDOW = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entries, newest first; those before ``older`` come next, None when there are none."""
+
+    entries: list[Notification]
+    older: int | None
+
+
+def list_page(context: Context, wanted: Filter) -> Page:
+    """The same in pages, so that nobody waits for the whole outbox to be read."""
+
+    def work(connection: Connection) -> Page:
+        few = wanted.request_key is not None or wanted.state not in (None, NotificationState.DELIVERED)
+        top = wanted.before or newest_entry(connection) + 1
+        lowest = 0 if few else max(0, top - _WINDOW)
+        found = outbox_queries.list_entries(
+            connection, wanted.destination, wanted.state, wanted.request_key, wanted.limit, wanted.before, lowest
+        )
+        if len(found) == wanted.limit:
+            return Page(found, found[-1].key)
+        return Page(found, lowest if lowest > 1 else None)
+
+    return context.database.read(work)
 
 
 def find(context: Context, key: int) -> Notification | None:

@@ -13,10 +13,10 @@ from broker.services import destinations, outbox
 from broker.services.destination_desk import WrongSettings
 from broker.services.destinations import DestinationStatus
 from broker.services.people import SignedIn
-from broker.web.auth import Visitor, may_operate
+from broker.web.auth import Visitor, may_administer, may_operate
 from broker.web.config import Segments
 from broker.web.delivery_acts import Act, NotificationKey, Whole, do, do_whole, found, preview
-from broker.web.destination_forms import desk_of, may_administer
+from broker.web.destination_forms import desk_of
 from broker.web.device_api import Operator
 from broker.web.parts import Parts, Shared
 

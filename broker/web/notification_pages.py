@@ -39,9 +39,9 @@ def list_notifications(
     """Notifications, newest first."""
     known = NotificationState(state) if state in list(NotificationState) else None
     wanted = outbox.Filter(destination or None, known, int(order or 0) or None, _PAGE, before or None)
-    entries = outbox.list_notifications(parts.context, wanted)
+    found_page = outbox.list_page(parts.context, wanted)
     values: dict[str, Any] = {
-        "entries": entries, "wanted": wanted, "older": entries[-1].key if len(entries) == _PAGE else None,
+        "entries": found_page.entries, "wanted": wanted, "older": found_page.older,
         "names": [status.name for status in destinations.statuses(parts.context)], "states": list(NotificationState),
     }  # fmt: skip
     return page(request, "_notifications.html" if fragment else "notifications.html", **values, **common(parts, who))

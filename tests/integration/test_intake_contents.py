@@ -183,3 +183,13 @@ def test_a_required_value_is_not_deleted(feed):
     assert one.send("ORM^O01", pid(), orc(), obr()) == "AA"
     assert one.send("ADT^A08", "EVN|A08", pid(name='""'), "PV1||O", at=LATER) == "AE 101"
     assert one.items()["S1"]["PatientName"] == "SAMPLE^SAM"
+
+
+def test_orders_of_two_patients_in_one_message_are_refused(feed):
+    """They were all placed for the first one."""
+    one = feed()
+    both = (pid(), orc(), obr(), pid("4712", "OTHER^ONE"), orc(order="2"), obr("2"))
+    assert one.send("ORM^O01", *both) == "AE 100"
+    assert one.items() == {}
+    # the same patient said twice is one patient
+    assert one.send("ORM^O01", pid(), orc(), obr(), pid(), orc(order="2"), obr("2")) == "AA"

@@ -43,6 +43,14 @@ def test_order_control_moves_the_step(feed, control, status, expected):
     assert one.items()["SPS1"]["status"] == expected
 
 
+def test_an_order_on_hold_is_kept_from_devices_until_it_is_released(feed):
+    one = feed()
+    assert one.send("ORM^O01", pid(), orc("NW", "HD"), obr(start=START)) == "AA"
+    assert one.items()["SPS1"]["status"] == "HELD"
+    assert one.send("ORM^O01", pid(), orc("RL", "SC"), at="20240705090000") == "AA"
+    assert one.items()["SPS1"]["status"] == "SCHEDULED"
+
+
 def test_completion_by_a_message_is_marked_as_inferred(feed):
     one = placed(feed())
     one.send("ORM^O01", pid(), orc("SC", "CM"))

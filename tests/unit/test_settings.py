@@ -12,6 +12,7 @@ from broker.destination_settings import KINDS
 from broker.settings import DeviceSettings, SenderSettings, Settings, is_loopback
 from broker.settings_source import SettingsError, find_file, load
 from broker.shipped import config_folder
+from broker.wiring import make_site
 
 SHIPPED = config_folder() / "broker.toml"
 
@@ -135,6 +136,40 @@ def test_what_is_wrong_with_a_destination_is_told(kind: str, wrong: dict[str, ob
     assert words in problem.text
 
 
+SENDERS = [{"name": "ris-n", "site": "north"}, {"name": "his-n", "site": "north"}, {"name": "ris-s", "site": "south"}]
+SITES = [
+    pytest.param([], [], set(), id="all"),
+    pytest.param(["north"], [], {"ris-n", "his-n"}, id="of a site"),
+    pytest.param(["north", "south"], [], {"ris-n", "his-n", "ris-s"}, id="of two sites"),
+    pytest.param(["north"], ["ris-n", "ris-s"], {"ris-n"}, id="of a site and named"),
+]
+
+
+@pytest.mark.parametrize(("sites", "senders", "heard"), SITES)
+def test_a_destination_hears_the_senders_of_its_sites(sites: list[str], senders: list[str], heard: set[str]) -> None:
+    entry = {"name": "a", "kind": "hl7", "host": "h", "port": 1, "sites": sites, "senders": senders}
+    environment = {"BROKER__SENDERS": json.dumps(SENDERS), "BROKER__DESTINATIONS": json.dumps([entry])}
+    (rule,) = make_site(load(SHIPPED, environment)).destinations
+    assert rule.senders == heard
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key", "words"),
+    [
+        ({"sites": ["west"]}, "destinations[1].sites", "no sender has site 'west'"),
+        ({"sites": ["north"], "senders": ["ris-s"]}, "destinations[1].senders", "none of its senders is of its sites"),
+    ],
+)
+def test_a_destination_that_nobody_would_reach_is_an_error(wrong: dict[str, object], key: str, words: str) -> None:
+    entry = {"name": "a", "kind": "hl7", "host": "h", "port": 1, **wrong}
+    environment = {"BROKER__SENDERS": json.dumps(SENDERS), "BROKER__DESTINATIONS": json.dumps([entry])}
+    with pytest.raises(SettingsError) as error:
+        load(SHIPPED, environment)
+    (problem,) = error.value.problems
+    assert problem.key == key
+    assert words in problem.text
+
+
 def write(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path
@@ -173,6 +208,20 @@ port = 1
     assert told["devices[1].aet"][0] == str(file)
     assert "'hl7'" in told["destinations[1].kind"][1]
     assert told["web.port"] == ("BROKER__WEB__PORT", "a whole number is expected")
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "said"),
+    [
+        ('timezone = "Mars/Olympus"', "senders[1].timezone", 'such as "Europe/Zurich"'),
+        ('charset = "FOO"', "senders[1].charset", "UNICODE UTF-8"),
+        ('charset_fallback = "CNS 11643-1992"', "senders[1].charset_fallback", "8859/1"),
+    ],
+)
+def test_what_a_sender_could_never_be_read_with_is_told(tmp_path: Path, line: str, key: str, said: str) -> None:
+    with pytest.raises(SettingsError) as wrong:
+        load(write(tmp_path / "broker.toml", f'[[senders]]\nname = "ris"\n{line}\n'), {})
+    assert [(p.key, said in p.text) for p in wrong.value.problems] == [(key, True)]
 
 
 def test_environment_wins_over_file(tmp_path: Path) -> None:

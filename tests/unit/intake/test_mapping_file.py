@@ -81,6 +81,8 @@ MISTAKES = [
     ('[attributes]\nAdmittingTime = { follows = "PatientBirthDate", as = "time" }', "is of another level"),
     ('[attributes]\nPatientBirthTime = { from = ["PID-7"], follows = "PatientBirthDate", as = "time" }', "either from"),
     ('[attributes]\nPatientTelephoneNumbers = { from = ["PID-13"], as = "phone", gather = "yes" }', "gather is true"),
+    ('[order_control]\nNW = "place + ignore"', ":2: order_control.NW: 'place + ignore' is unknown"),
+    ('[order_control]\nNW = "place + halt"', "is unknown; known are"),
     ('[order_control]\n"NW SC X" = "place"', ":2: order_control.NW SC X: write ORC-1"),
     ('[tables]\nsex = "M"', "tables.sex: write a table"),
     ('[tables.sexx]\nM = "M"', "no conversion uses this table"),

@@ -66,3 +66,18 @@ def test_results_are_bounded(mapping: SenderMapping, monkeypatch: pytest.MonkeyP
         read(mapping, f"OBR|1|||CT{number}^Head^L", remembering=True)
     (results,) = mapping.memory.surroundings.values()
     assert len(results) <= 10
+
+
+def test_what_stands_beside_a_value_counts_too(tmp_path) -> None:
+    rule = '{ from = [{ path = "OBX*-5", unit = "OBX-6" }], as = "observations" }'
+    text = f"[attributes]\nAdditionalPatientHistory = {rule}"
+    (tmp_path / "own.toml").write_text(text, encoding="utf-8")
+    mapping = load_mapping("own", (tmp_path,))
+    found = []
+    for observed in ("2160-0^Creatinine^LN", "X^eGFR^L"):
+        message = parse(f"MSH|^~\\&|A|B|C|D|20260704||ORM^O01|1|P|2.5.1\rOBX|1|NM|{observed}||88|ml\r".encode())
+        env = Environment(UTC, UTC, datetime(2026, 7, 4, tzinfo=UTC))
+        env.results = mapping.memory.of(message, env)
+        mapped = evaluate(mapping.rules[Level.VISIT], Scope(Index(message), message), env)
+        found.append(mapped.values["AdditionalPatientHistory"])
+    assert found == ["Creatinine 88 ml", "eGFR 88 ml"]
