@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
+from broker.domain.devices import DeviceProfile
 from tests.support.dicom import Provider, provider
 from tests.support.requirements import NODE_FOLDER, need
 from tests.support.worklist import Item, fill
@@ -37,7 +38,9 @@ NAMES = [
 
 @pytest.fixture
 def running(sqlite_url: str) -> Iterator[Provider]:
-    with provider(sqlite_url) as started:  # devices that nobody has set anything for
+    # dcmjs-dimse takes each FF01 for the end of the list and asks for the release; it would come to that, because it asks
+    # for Study ID, Study Description and Procedure Code Sequence besides
+    with provider(sqlite_url, DeviceProfile("DCMJS", warn_unsupported=False)) as started:
         yield started
 
 
@@ -75,9 +78,8 @@ def test_dcmjs_dimse_with_its_odd_keys(running: Provider, charset: str, name: st
     need("node")
     put(running, name, name)
     *items, final = ask_with_dcmjs(running, charset)
-    # FF01: it asks for Study ID, Study Description and Procedure Code Sequence besides
     found = [(spelled(item["name"]), item["id"], item["status"]) for item in items]
-    assert found == [(name, "PID1", 0xFF01), (name, "PID2", 0xFF01)]
+    assert found == [(name, "PID1", 0xFF00), (name, "PID2", 0xFF00)]
     assert final["status"] == 0
 
 
