@@ -38,8 +38,8 @@ NAMES = [
 
 @pytest.fixture
 def running(sqlite_url: str) -> Iterator[Provider]:
-    # dcmjs-dimse takes each FF01 for the end of the list and asks for the release; it would come to that, because it asks
-    # for Study ID, Study Description and Procedure Code Sequence besides
+    # dcmjs-dimse takes each FF01 for the end of the list and releases; it would come to that, because it asks for
+    # Study ID, Study Description and Procedure Code Sequence besides
     with provider(sqlite_url, DeviceProfile("DCMJS", warn_unsupported=False)) as started:
         yield started
 
