@@ -124,7 +124,9 @@ class _Sorter:
             attribute = known.get(tag)
             if attribute is None:
                 self._unknown(tag)
-            elif attribute.is_sequence:
+                continue
+            _check_kind(dataset[key], attribute)
+            if attribute.is_sequence:
                 keys[attribute.keyword], inner = self._sequence(dataset, attribute)
                 shape.append((tag, inner))
             else:
@@ -153,6 +155,15 @@ class _Sorter:
             return text
         # nobody knows how many characters these bytes are
         return _BEYOND_ASCII.sub("*", text.replace("\N{REPLACEMENT CHARACTER}", "*"))
+
+
+def _check_kind(element: Element, attribute: Attribute) -> None:
+    """Items where values are expected, or the other way round (explicit VR says which it is), are no key."""
+    if not element.get("Value") or element["vr"] == "UN":
+        return
+    if (element["vr"] == "SQ") is not attribute.is_sequence:
+        text = "a sequence is expected" if attribute.is_sequence else "a value is expected, no sequence"
+        raise IdentifierError(FindStatus.IDENTIFIER_DOES_NOT_MATCH, text, attribute.tag)
 
 
 def _values(element: Element, vr: str) -> tuple[str, ...]:

@@ -91,6 +91,17 @@ def test_identifiers_of_no_worklist_query(attributes: dict, tag: int | None) -> 
     assert (error.value.status, error.value.tag) == (FindStatus.IDENTIFIER_DOES_NOT_MATCH, tag)
 
 
+@pytest.mark.parametrize(
+    ("raw", "tag"),
+    [(b"\x40\x00\x00\x01PN\x04\x00=X*=", SPS_SEQUENCE_TAG), (b"\x40\x00\x00\x01LO\x02\x00X ", SPS_SEQUENCE_TAG),
+     (b"\x10\x00\x10\x00SQ\x00\x00\x08\x00\x00\x00\xfe\xff\x00\xe0\x00\x00\x00\x00", 0x00100010)],
+)  # fmt: skip
+def test_a_sequence_in_place_of_a_value_and_the_other_way_round(raw: bytes, tag: int) -> None:
+    with pytest.raises(IdentifierError) as error:
+        identifiers.read(raw, datasets.EXPLICIT_LITTLE)
+    assert (error.value.status, error.value.tag) == (FindStatus.IDENTIFIER_DOES_NOT_MATCH, tag)
+
+
 def test_every_cut_of_an_identifier_is_refused_or_read() -> None:
     """Bytes cut short are a data set only where an element ends."""
     data = pydicom_bytes({"AccessionNumber": "A1", "PatientName": "DOE", SPS_SEQUENCE: [{"Modality": "CT"}]},
