@@ -34,7 +34,7 @@ _STATUSES = {
     FindStatus.IDENTIFIER_UNREADABLE: "the identifier cannot be read",
     FindStatus.KEY_UNREADABLE: "a date or time key cannot be read; the offending element names it",
     FindStatus.OUT_OF_RESOURCES: "the database cannot be reached; repeat later",
-    FindStatus.IDENTIFIER_DOES_NOT_MATCH: "no key of the worklist, a sequence with several items, or a value in its place",
+    FindStatus.IDENTIFIER_DOES_NOT_MATCH: "no key of the worklist; several items, or a value, as a sequence",
     FindStatus.SOP_CLASS_NOT_SUPPORTED: "a C-FIND of another SOP class",
 }
 
