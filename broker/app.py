@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
-from broker import parts
+from broker import open_files, parts
 from broker.destination_list import DestinationList
 from broker.jobs import Jobs
 from broker.services.context import Context
@@ -62,7 +62,10 @@ class Broker:
             directory.start()
             stack.push_async_callback(asyncio.to_thread, directory.stop)
             dicomweb = parts.make_web_desk(self.settings, self.context, devices, directory)
-            web = parts.make_web(self.settings, self.context, desk, directory, dicomweb, known)
+            web = parts.make_web(
+                self.settings, self.context, desk, directory, dicomweb,
+                parts.make_outgoing(self.settings, self.context, delivery, subscribers, known),
+            )  # fmt: skip
             await web.start()
             stack.push_async_callback(web.stop)
             self.ports["web"] = web.port
@@ -87,6 +90,7 @@ class Broker:
 
 def run(settings: Settings, started: Callable[[Broker], None]) -> None:
     """Upgrade the schema, run until SIGTERM or SIGINT, stop in good order.  ``started`` is called once listening."""
+    open_files.allow(settings)
     migrate.upgrade(settings.database_url)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, started))

@@ -4,62 +4,53 @@ Exit codes: 0 done, 1 failed (the text says why and what to do), 2 wrong usage o
 """
 
 import sys
+from typing import Any
 
 import typer
 
-from broker.commands import (
-    availability,
-    catalogue,
-    check,
-    conformance,
-    db,
-    demo,
-    destinations,
-    devices,
-    docs,
-    emulate,
-    explain,
-    messages,
-    mpps,
-    notifications,
-    orders,
-    performed,
-    serve,
-    users,
-    worklist,
-)
 from broker.commands.common import Failure
-from broker.commands.help import HeadedHelp
+from broker.commands.help import HEADINGS, HeadedHelp
+from broker.commands.lazy import LazyCommands, Place
 from broker.domain.errors import Unavailable
 from broker.settings_source import SettingsError
 
+_RUN, _WORK, _PEERS, _DOCUMENTATION = HEADINGS
+COMMANDS = {
+    "serve": Place(_RUN, "serve", "serve"),
+    "demo": Place(_RUN, "demo", "demo"),
+    "check": Place(_RUN, "check", "check"),
+    "db": Place(_RUN, "db"),
+    "explain": Place(_WORK, "explain", "explain"),
+    "orders": Place(_WORK, "orders"),
+    "messages": Place(_WORK, "messages"),
+    "catalogue": Place(_WORK, "catalogue"),
+    "worklist": Place(_WORK, "worklist"),
+    "devices": Place(_WORK, "devices"),
+    "mpps": Place(_WORK, "mpps"),
+    "performed": Place(_WORK, "performed"),
+    "availability": Place(_WORK, "availability"),
+    "notifications": Place(_WORK, "notifications"),
+    "destinations": Place(_WORK, "destinations"),
+    "users": Place(_WORK, "users"),
+    "emulate": Place(_PEERS, "emulate"),
+    "conformance": Place(_DOCUMENTATION, "conformance", "conformance"),
+    "docs": Place(_DOCUMENTATION, "docs"),
+}
+
+
+class _Commands(HeadedHelp):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "commands": LazyCommands(COMMANDS)})
+
+
 app = typer.Typer(
-    name="broker",
-    cls=HeadedHelp,
-    help="Modality worklist and MPPS broker: HL7 orders in, worklists out, exams back, everybody told.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    name="broker", cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-app.command(rich_help_panel="Run")(serve.serve)
-app.command(rich_help_panel="Run")(demo.demo)
-app.command(rich_help_panel="Run")(check.check)
-app.add_typer(db.app, name="db", rich_help_panel="Run")
-app.add_typer(orders.app, name="orders", rich_help_panel="Work")
-app.add_typer(messages.app, name="messages", rich_help_panel="Work")
-app.add_typer(catalogue.app, name="catalogue", rich_help_panel="Work")
-app.add_typer(worklist.app, name="worklist", rich_help_panel="Work")
-app.command(rich_help_panel="Work")(explain.explain)
-app.add_typer(devices.app, name="devices", rich_help_panel="Work")
-app.add_typer(mpps.app, name="mpps", rich_help_panel="Work")
-app.add_typer(performed.app, name="performed", rich_help_panel="Work")
-app.add_typer(availability.app, name="availability", rich_help_panel="Work")
-app.add_typer(notifications.app, name="notifications", rich_help_panel="Work")
-app.add_typer(destinations.app, name="destinations", rich_help_panel="Work")
-app.add_typer(users.app, name="users", rich_help_panel="Work")
-app.add_typer(emulate.app, name="emulate", rich_help_panel="Peers")
-app.command(rich_help_panel="Documentation")(conformance.conformance)
-app.add_typer(docs.app, name="docs", rich_help_panel="Documentation")
+
+
+@app.callback()
+def _broker() -> None:
+    """Modality worklist and MPPS broker: HL7 orders in, worklists out, exams back, everybody told."""
 
 
 def main() -> int:

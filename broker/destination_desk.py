@@ -7,7 +7,7 @@ from broker import destination_fields
 from broker.delivery.base import CannotRender
 from broker.delivery.hl7_template_file import TemplateError
 from broker.destination_list import DestinationList
-from broker.destination_settings import KINDS, DestinationSettings
+from broker.destination_settings import KINDS, DestinationSettings, MppsEventDestination
 from broker.destinations import found_problems, make_destination
 from broker.domain.errors import Reason, Refusal
 from broker.domain.notifications import Notification
@@ -43,6 +43,8 @@ class Desk:
     def _checked(self, name: str, given: Mapping[str, Any]) -> DestinationSettings:
         made = destination_fields.read(name, given)
         wrong = destination_fields.unfit(made)
+        if isinstance(made, MppsEventDestination) and not made.host and self._settings.dicom.workers > 1:
+            wrong["host"] = "is required while dicom.workers is above 1: the device's line would be in one process only"
         for field, text in () if wrong else found_problems(self._settings, made):
             wrong[field] = f"{wrong[field]}; {text}" if field in wrong else text
         if wrong:

@@ -56,6 +56,10 @@ class DestinationList:
         """The settings of a destination that can be used, wherever it is from."""
         return self._provisioned.get(name) or self._added.get(name)
 
+    def usable(self) -> list[DestinationSettings]:
+        """The settings of all that can be used."""
+        return [*self._provisioned.values(), *self._added.values()]
+
     def is_provisioned(self, name: str) -> bool:
         """True for a destination of the settings file."""
         return name in self._provisioned

@@ -80,11 +80,13 @@ def found_problems(settings: Settings, destination: DestinationSettings) -> Iter
 
 
 def _template_problems(settings: Settings, destination: DestinationSettings) -> Iterator[str]:
-    for name in _templates(destination):
-        try:
-            yield from check_template(load_template(name, template_folders(settings)))
-        except TemplateError as error:
-            yield from error.problems
+    name = template_of(destination)
+    if not name:
+        return
+    try:
+        yield from check_template(load_template(name, template_folders(settings)))
+    except TemplateError as error:
+        yield from error.problems
 
 
 def _try_secrets(destination: DestinationSettings) -> None:
@@ -96,12 +98,13 @@ def _try_secrets(destination: DestinationSettings) -> None:
         nats_link.check_credentials(destination.credentials_file)
 
 
-def _templates(destination: DestinationSettings) -> list[str]:
+def template_of(destination: DestinationSettings) -> str:
+    """The name of the template that its messages are made by; empty when it has none."""
     if isinstance(destination, Hl7Settings):
-        return [] if destination.profile == RAW else [destination.profile]
+        return "" if destination.profile == RAW else destination.profile
     if isinstance(destination, FileSettings):
-        return [] if destination.content == "json" else [destination.content]
-    return []
+        return "" if destination.content == "json" else destination.content
+    return ""
 
 
 def make_destination(

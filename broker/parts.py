@@ -53,6 +53,8 @@ from broker.services.explaining import SiteRules
 from broker.settings import SenderSettings, Settings
 from broker.settings_source import Problem, SettingsError
 from broker.shipped import config_folder
+from broker.template_desk import Desk as TemplateDesk
+from broker.template_desk import Users
 from broker.web.config import WebConfig
 from hl7.errors import Hl7Error
 from hl7.parsing import parse
@@ -209,6 +211,25 @@ def follow_destinations(
     known.follow(changed)
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Where people look at what is sent, and change it."""
+
+    destinations: DestinationDesk
+    templates: TemplateDesk
+
+
+def make_outgoing(
+    settings: Settings, context: Context, sender: DeliverySender, subscribers: Subscribers, known: DestinationList
+) -> Outgoing:
+    """The desks for destinations and templates; what is saved there is followed by ``sender`` at once."""
+
+    def renew(made: DestinationSettings) -> None:
+        sender.put(make_destination(settings, made, context, subscribers), retry_plan(settings, made), made.rate)
+
+    return Outgoing(DestinationDesk(settings, context, known), TemplateDesk(settings, Users(known.usable, renew)))
+
+
 def provisioned_devices(settings: Settings) -> list[DeviceProfile]:
     """The devices of the settings file and of its CSV file.  Raises SettingsError with every problem of the latter."""
     listed = [d.profile() for d in settings.devices]
@@ -296,7 +317,7 @@ def site_rules(settings: Settings) -> SiteRules:
 
 def make_web(
     settings: Settings, context: Context, desk: Desk, directory: DeviceDirectory, dicomweb: WebDesk,
-    known: DestinationList,
+    outgoing: Outgoing,
 ) -> "WebServer":  # fmt: skip
     """The board, the programming interface and DICOMweb."""
     from broker.web.server import WebServer  # the web framework takes half a second, which commands should not wait
@@ -310,7 +331,9 @@ def make_web(
         document_limit=settings.dicomweb.max_document_kib * 1024,
     )  # fmt: skip
     shown = dicomweb if settings.dicomweb.enabled else None
-    return WebServer(config, context, desk, directory, shown, DestinationDesk(settings, context, known))
+    return WebServer(
+        config, context, desk, directory, shown, destinations=outgoing.destinations, outgoing=outgoing.templates
+    )
 
 
 def job_config(settings: Settings) -> JobConfig:

@@ -197,30 +197,40 @@ def _devices(settings: Settings) -> Iterator[Finding]:
 
 
 def _destinations(settings: Settings) -> Iterator[Finding]:
-    if not settings.destinations:
+    known, late = _kept(settings)
+    everyone = known.usable() if known else settings.destinations
+    if not everyone:
         yield Finding(Grade.WARNING, "destinations", "nobody is told about exams; add [[destinations]]")
-    for destination in settings.destinations:
+    for destination in everyone:
         found = list(problems(settings, destination))
         yield from (Finding(Grade.ERROR, "destination", f"{destination.name}: {problem}") for problem in found)
         if not found:
             yield _reach(destination)
-    yield from _late(settings)
+    for added in known.listed() if known else ():
+        if added.trouble:
+            yield Finding(Grade.ERROR, "destination", f"{added.name}, added on the pages: {added.trouble}")
+    yield from _late(late)
 
 
-def _late(settings: Settings) -> Iterator[Finding]:
-    """Destinations whose oldest notification waits longer than it may."""
+def _kept(settings: Settings) -> tuple[DestinationList | None, list[service.DestinationStatus]]:
+    """What the database knows of destinations: those that people added, and which are late."""
     try:
         present, newest = migrate.revision(settings.database_url)
         if present != newest:
-            return
+            return None, []
         context = open_context(settings)
     except (Unavailable, OSError):  # told by _database
-        return
+        return None, []
     try:
-        DestinationList(settings, context).refresh()
-        late = [status for status in service.statuses(context) if status.late]
+        known = DestinationList(settings, context)
+        known.refresh()
+        return known, [status for status in service.statuses(context) if status.late]
     finally:
         context.database.close()
+
+
+def _late(late: list[service.DestinationStatus]) -> Iterator[Finding]:
+    """Destinations whose oldest notification waits longer than it may."""
     for status in late:
         text = f"{status.name} is late: {service.late_words(status)}; see: broker destinations list"
         yield Finding(Grade.WARNING, "destination", text)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -11,6 +11,7 @@ from broker.domain.errors import Refusal
 from broker.domain.model import Actor, Source
 from broker.domain.notifications import Condition
 from broker.services import destinations as service
+from broker.services import outbox
 from broker.services.context import Context
 from broker.services.destinations import DestinationStatus
 
@@ -19,6 +20,7 @@ app = typer.Typer(help="Destinations of notifications: see, pause, drain, resume
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the destination, as `list` shows it.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; shown in the list.")]
 _ACTOR = Actor(Source.PERSON, "command line")
+_Answer = TypeVar("_Answer")
 
 
 @app.command("list")
@@ -79,15 +81,36 @@ def resume(name: NameArgument, config: ConfigOption = None) -> None:
     typer.echo(f"{name}: goes on" if held else f"{name}: was not held")
 
 
+@app.command("retry-parked")
+def retry_parked(name: NameArgument, config: ConfigOption = None) -> None:
+    """Send every parked notification of a destination again: its receiver has been mended."""
+    with opened(config) as context:
+        count = _try(lambda: _all_of_them(context, name, outbox.retry_parked))
+    typer.echo(f"{name}: {count} retried")
+
+
+@app.command("skip-waiting")
+def skip_waiting(name: NameArgument, config: ConfigOption = None) -> None:
+    """Never send what waits for a destination that was removed."""
+    with opened(config) as context:
+        count = _try(lambda: _all_of_them(context, name, outbox.skip_waiting))
+    typer.echo(f"{name}: {count} skipped")
+
+
+def _all_of_them(context: Context, name: str, act: Callable[[Context, str, Actor], int]) -> int:
+    service.find(context, name)
+    return act(context, name, _ACTOR)
+
+
 def _resume(context: Context, name: str) -> bool:
     try:
-        return service.resume(context, name)
+        return service.resume(context, name, _ACTOR)
     except Refusal as refusal:
         raise Failure(refusal.text) from None
 
 
-def _try(act: Callable[[], None]) -> None:
+def _try(act: Callable[[], _Answer]) -> _Answer:
     try:
-        act()
+        return act()
     except Refusal as refusal:
         raise Failure(refusal.text) from None

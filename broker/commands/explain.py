@@ -38,6 +38,8 @@ def explain(
         except Refusal as refusal:
             raise typer.BadParameter(refusal.text) from None
     _head(account, device, known=directory.known(device))
+    if wanted == ItemFilter() and not account.refused:
+        typer.echo("candidates: steps from yesterday on, and earlier ones that wait; others by patient, order or date")
     if account.refused:
         raise Failure(f"it gets no list: {account.refused}")
     table(("start", "station", "modality", "accession", "step", "shown", "why not"), map(_row, account.explanations))
@@ -60,7 +62,7 @@ def _head(account: Account, device: str, *, known: bool) -> None:
     if account.refused:
         return
     shown = sum(e.verdict is None for e in account.explanations)
-    more = ", and more that are not listed; name a patient, order or date" if account.more else ""
+    more = "; there are more: name a patient, order or date" if account.more else ""
     typer.echo(f"{shown} of {len(account.explanations)} candidates are shown{more}")
 
 

@@ -16,6 +16,10 @@ _LONGEST = 200
 class HeadedHelp(TyperGroup):
     """A group whose help has a section for each ``rich_help_panel`` of its commands, wherever they are registered."""
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, without looking at the commands."""
+        return list(self.commands)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the sections."""
         found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))

@@ -8,12 +8,15 @@ from broker.commands.common import ConfigOption, Failure, opened, read_settings,
 from broker.delivery.base import CannotRender
 from broker.delivery.hl7_check import sample
 from broker.delivery.hl7_template_file import TemplateError
+from broker.destination_list import DestinationList
+from broker.destination_settings import DestinationSettings
 from broker.destinations import make_destination, problems
 from broker.domain.errors import Refusal
 from broker.domain.model import Actor, Source
 from broker.domain.notifications import Notification, NotificationState
 from broker.services import outbox
 from broker.services.context import Context
+from broker.settings import Settings
 from broker.wiring import EVENTS
 
 app = typer.Typer(help="Notifications to other systems: see, retry, hold.", no_args_is_help=True)
@@ -104,14 +107,11 @@ def preview(
 ) -> None:
     """Show what a destination would be sent, by its template as it is now; nothing is sent."""
     settings = read_settings(config)
-    wanted = next((d for d in settings.destinations if d.name == destination), None)
-    if wanted is None:
-        known = ", ".join(d.name for d in settings.destinations) or "none"
-        raise Failure(f"there is no destination {destination!r} in the settings; known are: {known}")
     if event not in EVENTS:
         raise Failure(f"there is no event {event!r}; known are: {', '.join(EVENTS)}")
-    found = list(problems(settings, wanted))
     with opened(config) as context:
+        wanted = _destination(settings, context, destination)
+        found = list(problems(settings, wanted))
         try:
             shown = _chosen(context, key) if key is not None else sample(EVENTS[event], destination)
             text = make_destination(settings, wanted, context).preview(shown)
@@ -122,6 +122,16 @@ def preview(
     typer.echo(text)
     for problem in found:
         typer.echo(f"warning: {problem}", err=True)
+
+
+def _destination(settings: Settings, context: Context, name: str) -> DestinationSettings:
+    known = DestinationList(settings, context)
+    known.refresh()
+    found = known.find(name)
+    if found is None:
+        names = ", ".join(d.name for d in known.usable()) or "none"
+        raise Failure(f"there is no destination {name!r}; known are: {names}")
+    return found
 
 
 def _chosen(context: Context, key: int) -> Notification:

@@ -72,6 +72,11 @@ def check_template(template: Template) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
+def paths_of(template: Template) -> list[str]:
+    """Every path that fields of a step's segments may take values from."""
+    return sorted(_known_paths(template))
+
+
 def _check_message(template: Template, kind: FactKind) -> Iterator[str]:
     try:
         message = parse(render(sample(kind), Profile(template=template)))

@@ -35,14 +35,25 @@ def template_names(folders: tuple[Path, ...] = ()) -> list[str]:
     return sorted({path.stem for folder in _places(folders) for path in folder.glob("*.toml")})
 
 
+def template_text(name: str, folders: tuple[Path, ...] = ()) -> str:
+    """The text of the template's own file; empty when there is none."""
+    path = _file(name, folders)
+    return path.read_text(encoding="utf-8") if path is not None else ""
+
+
 @lru_cache(maxsize=64)
 def load_template(name: str, folders: tuple[Path, ...] = ()) -> Template:
-    """Load the template ``name`` (``name.toml`` in one of ``folders``, else a shipped one).
+    """Load the template ``name`` (``name.toml`` in one of ``folders``, else a shipped one), once.
 
     Raises TemplateError with every problem.  What it looks like as a message is checked by ``hl7_check``.
     """
+    return read_template(name, folders)
+
+
+def read_template(name: str, folders: tuple[Path, ...] = (), edited: Mapping[str, str] | None = None) -> Template:
+    """The same, read anew; ``edited`` are texts that count in place of the files of these names."""
     document: dict[str, Any] = {}
-    path = _collect(name, folders, document, ())
+    path = _collect(name, folders, document, (), edited or {})
     reader = _Reader(path)
     template = reader.template(name, document)
     if reader.problems:
@@ -54,15 +65,21 @@ def _places(folders: tuple[Path, ...]) -> tuple[Path, ...]:
     return (*folders, config_folder() / "templates")
 
 
-def _collect(name: str, folders: tuple[Path, ...], document: dict[str, Any], seen: tuple[str, ...]) -> Path:
+def _file(name: str, folders: tuple[Path, ...]) -> Path | None:
+    return next((f / f"{name}.toml" for f in _places(folders) if (f / f"{name}.toml").is_file()), None)
+
+
+def _collect(
+    name: str, folders: tuple[Path, ...], document: dict[str, Any], seen: tuple[str, ...], edited: Mapping[str, str]
+) -> Path:
     """Read ``name`` over what it extends."""
-    path = next((f / f"{name}.toml" for f in _places(folders) if (f / f"{name}.toml").is_file()), None)
+    path = Path(f"{name}.toml") if name in edited else _file(name, folders)
     if path is None:
         raise TemplateError([f"there is no template {name!r}; known are {', '.join(template_names(folders))}"])
     if name in seen:
         raise TemplateError([f"{path}: extends: {' -> '.join((*seen, name))} goes in a circle; remove one"])
     try:
-        own = tomllib.loads(path.read_text(encoding="utf-8"))
+        own = tomllib.loads(edited[name] if name in edited else path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TemplateError([f"{path}: not readable as TOML: {error}"]) from error
     unknown = sorted(own.keys() - _TOP)
@@ -70,7 +87,7 @@ def _collect(name: str, folders: tuple[Path, ...], document: dict[str, Any], see
         raise TemplateError([f"{path}: {key}: unknown; known are {', '.join(sorted(_TOP))}" for key in unknown])
     base = own.pop("extends", None)
     if base is not None:
-        _collect(str(base), folders, document, (*seen, name))
+        _collect(str(base), folders, document, (*seen, name), edited)
     _overlay(document, own)
     return path
 

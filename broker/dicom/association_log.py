@@ -48,8 +48,9 @@ class AssociationLog:
             case AssociationRejected():
                 codes = (event.admission.result, event.admission.source, event.admission.reason)
                 _log.warning(
-                    "association of %r at %s to %r rejected: %s",
+                    "association of %r at %s to %r rejected: %s %s",
                     event.request.calling_ae_title, event.request.address, event.request.called_ae_title, codes,
+                    event.admission.detail,
                 )  # fmt: skip
             case ContextsRejected():
                 refused = ", ".join(f"{c.name or c.abstract_syntax} ({c.result})" for c in event.contexts)
@@ -68,9 +69,9 @@ class AssociationLog:
             return
         match event:
             case AssociationRejected():
-                words = _REJECTIONS.get(
-                    (event.admission.source, event.admission.reason), "its association was rejected"
-                )
+                codes = (event.admission.source, event.admission.reason)
+                why = event.admission.detail
+                words = f"refused: {why}" if why else _REJECTIONS.get(codes, "its association was rejected")
                 # the policy has noted those that it was asked about
                 if event.admission.reason == _CALLED_UNKNOWN and event.admission.source == 1:
                     self._devices.seen(event.request.calling_ae_title, event.request.address, known=False)

@@ -5,6 +5,7 @@ and the called AE title are the acceptor's matter.
 """
 
 import logging
+from dataclasses import replace
 
 from broker.dicom.device_checks import DeviceChecks
 from broker.dicom.upper_layer import ACCEPT, Admission, AssociationRequest
@@ -34,7 +35,7 @@ class AssociationPolicy:
         if objection is not None:
             admission, why = objection
             _log.warning("device %r at %s refused: %s", request.calling_ae_title, request.address, why)
-            return admission
+            return replace(admission, detail=why)
         if known or self._accept_unknown:
             most = self._registry.profile(request.calling_ae_title).max_pdu
             return Admission(max_pdu=most) if most else ACCEPT

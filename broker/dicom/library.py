@@ -18,8 +18,10 @@ def prepare() -> None:
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
-    # pydicom's warnings quote values; what matters of them is checked and reported by our own code
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    # they quote values, and pynetdicom writes a traceback for each odd byte of a peer; our own code checks and reports
+    # what matters
+    for name in ("pydicom", "pynetdicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     config.settings.reading_validation_mode = config.IGNORE
     config.settings.writing_validation_mode = config.IGNORE
 

@@ -70,7 +70,9 @@ class TextDecoder:
         codec = _python_name(CODES_TO_ENCODINGS.get(value[:length], ""))
         if codec not in self._extensions and value[:3] not in {b"\x1b(B", b"\x1b(J"}:
             self.faulty = True
-            return self._plain(value[1:])
+            if not codec:
+                return self._plain(value[1:])
+            # an escape sequence says which set follows, whether it was declared or not
         if codec in _SELF_ESCAPED:
             return self._strict(value, codec)
         body = value[length:]

@@ -43,7 +43,8 @@ class DeviceProfile:
     shown: frozenset[StepStatus] | None = None
     #: minutes that a step stays on its list after it came into a status that is not shown
     grace: tuple[tuple[StepStatus, float], ...] = ()
-    #: hours before and after now that it sees when it names no day, patient, order or step; None for all
+    #: hours before and after now that it sees when it names no day, patient, order or step (their whole days when it
+    #: asks for a time of the day); None for all
     window: tuple[float, float] | None = None
     #: tell it with FF01 that a key is not supported; some devices cannot digest that
     warn_unsupported: bool = True
@@ -123,8 +124,8 @@ def narrowed(query: WorklistQuery, device: DeviceProfile, local_now: datetime) -
             if values and keyword not in asked:
                 step.insert(0, _one_of(keyword, values))
                 added.add(keyword)
-        if device.window is not None and not asked & {START_DATE, START_TIME}:
-            step.insert(0, _window(device.window, local_now))
+        if device.window is not None and START_DATE not in asked:
+            step.insert(0, _window(device.window, local_now, whole_days=START_TIME in asked))
     return replace(query, step=tuple(step), added=frozenset(added))
 
 
@@ -147,7 +148,10 @@ def _one_of(keyword: str, values: Iterable[str]) -> Match:
     return Match(keyword, tuple(Equal(value) for value in values))
 
 
-def _window(hours: tuple[float, float], local_now: datetime) -> StartAt:
+def _window(hours: tuple[float, float], local_now: datetime, *, whole_days: bool) -> StartAt:
+    """``whole_days``: for a query that says itself which time of the day it wants."""
     before, after = (timedelta(hours=h) for h in hours)
     first, last = (local_now - before, local_now + after)
+    if whole_days:
+        return StartAt("", (Between(f"{first:%Y%m%d}000000", f"{last:%Y%m%d}235959"),))
     return StartAt("", (Between(f"{first:%Y%m%d%H%M%S}", f"{last:%Y%m%d%H%M%S}"),))

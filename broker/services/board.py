@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from zlib import crc32
 
 from broker.domain.attributes import SPS_SEQUENCE, Attributes, Value, items_of, text, texts
 from broker.domain.inferring import Inference, shown
@@ -15,7 +16,7 @@ from broker.domain.model import FactKind
 from broker.domain.states import WAITING, PerformedStatus, StepStatus
 from broker.domain.stuck import codes_of
 from broker.services.context import Context
-from broker.store import attention, inferences
+from broker.store import attention, destinations, inferences
 from broker.store import board as store
 from broker.store.database import Connection
 
@@ -113,14 +114,16 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The newest events with the orders they are about, by event key."""
+    """The newest events with the orders they are about, by event key; and which destinations stand out, how."""
 
     orders: Mapping[int, int | None]
+    destinations: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def fingerprint(self) -> str:
-        """Differs whenever an event was added, also one that became visible out of order."""
-        return f"{max(self.orders, default=0)}.{sum(self.orders)}"
+        """Differs whenever an event was added, also one that became visible out of order, or a destination changed."""
+        standing = crc32(repr(sorted(self.destinations)).encode()) if self.destinations else 0
+        return f"{max(self.orders, default=0)}.{sum(self.orders)}.{standing:x}"
 
 
 def local_now(context: Context) -> datetime:
@@ -130,7 +133,11 @@ def local_now(context: Context) -> datetime:
 
 def pulse(context: Context) -> Pulse:
     """What changed lately."""
-    return Pulse(context.database.read(store.recent_changes))
+    return context.database.read(_pulse)
+
+
+def _pulse(connection: Connection) -> Pulse:
+    return Pulse(store.recent_changes(connection), destinations.outstanding(connection))
 
 
 def show(context: Context, query: BoardQuery, patience: Patience) -> Board:
@@ -139,7 +146,7 @@ def show(context: Context, query: BoardQuery, patience: Patience) -> Board:
     day, undated = f"{query.day:%Y%m%d}", query.day == now.date()
 
     def work(connection: Connection) -> Board:
-        changes = Pulse(store.recent_changes(connection))
+        changes = _pulse(connection)
         rows = store.of_day(connection, day, query.modality, query.station, DAY_LIMIT + 1, undated=undated)
         steps = _steps(connection, context, rows[:DAY_LIMIT], patience)
         return Board(

@@ -95,10 +95,13 @@ def drain(context: Context, name: str, actor: Actor, reason: str = "") -> None:
     _hold(context, name, actor, Holding.DRAINED, reason)
 
 
-def resume(context: Context, name: str) -> bool:
+def resume(context: Context, name: str, actor: Actor | None = None) -> bool:
     """Let a destination go on; False when it was not held.  Raises Refusal for an unknown name."""
     find(context, name)
-    return context.database.write(lambda c: store.lift(c, name))
+    held = context.database.write(lambda c: store.lift(c, name))
+    if held:
+        _log.info("destination %s: resumed by %s", name, actor.name if actor else "the program")
+    return held
 
 
 def disable(connection: Connection, context: Context, name: str, reason: str) -> None:
@@ -160,3 +163,4 @@ def _hold(context: Context, name: str, actor: Actor, how: Holding, reason: str) 
         store.set_hold(connection, Hold(name, after, how, reason, actor.name, at))
 
     context.database.write(work)
+    _log.info("destination %s: %s by %s", name, how, actor.name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
-from broker.domain.attributes import SPS_SEQUENCE, Attributes
+from broker.domain.attributes import ROOT_LEVEL, SPS_SEQUENCE, Attributes
 from broker.domain.devices import DeviceProfile, Devices
 from broker.domain.errors import Refusal
 from broker.domain.explaining import Reason, reason
@@ -22,8 +22,8 @@ from broker.services.devices import QueryRecord
 from broker.services.worklist import Asking, ItemFilter, WorklistEntry
 from broker.store import device_registry as registry_store
 
-#: without any key: what a device asks that only opens its list
-_EVERYTHING: Attributes = {SPS_SEQUENCE: []}
+#: no key with a value, and every attribute: what a device asks that only opens its list
+_EVERYTHING: Attributes = {**{keyword: [] for keyword in ROOT_LEVEL}, SPS_SEQUENCE: []}
 _MOST = 200
 _UNKNOWN = "it is not registered, and unknown devices are refused (`dicom.unknown`): accept it on the devices page"
 _UNREADABLE = "its query had no key that could be read, and was answered {:04X}: its warnings tell why"
@@ -101,15 +101,15 @@ def explain_keys(
 ) -> Account:  # fmt: skip
     """What a query with these keys means now for the candidates."""
     asking = asking or Asking()
-    found = worklist.list_items(context, candidates)
+    found, more = worklist.candidates(context, candidates, _MOST)
     try:
         query = worklist.query_for(context, keys, device, asking)
     except Refusal as refusal:
         refused = f"its query is refused: {refusal.where}: {refusal.text}"
         return Account(device, keys, asked_at, (), refused=refused, asking=asking)
     within = _within_limit(context, query)
-    explained = tuple(Explanation(e, _verdict(query, e, device, keys, within)) for e in found[:_MOST])
-    return Account(device, keys, asked_at, explained, more=len(found) > _MOST, asking=asking)
+    explained = tuple(Explanation(e, _verdict(query, e, device, keys, within)) for e in found)
+    return Account(device, keys, asked_at, explained, more=more, asking=asking)
 
 
 def _verdict(

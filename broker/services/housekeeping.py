@@ -7,6 +7,7 @@ from broker.services.context import Context
 from broker.store import housekeeping as store
 from broker.store import journal_retention
 
+_KEEP_STRANGERS = timedelta(days=30)
 _AT_ONCE = 500
 """Messages deleted in one transaction: others must not wait long."""
 
@@ -17,14 +18,19 @@ class Swept:
 
     queries: int
     sessions: int
+    #: devices that only knocked, and oddities of any, long ago
+    strangers: int
 
 
 def sweep(context: Context, keep_queries: timedelta, keep_sessions: timedelta) -> Swept:
-    """Remove device queries and ended sessions that are older than they need to be."""
+    """Remove device queries and ended sessions that are older than they need to be, and traces of strangers."""
     now = context.clock()
     return context.database.write(
-        lambda c: Swept(store.drop_queries(c, now - keep_queries), store.drop_sessions(c, now - keep_sessions))
-    )
+        lambda c: Swept(
+            store.drop_queries(c, now - keep_queries), store.drop_sessions(c, now - keep_sessions),
+            store.drop_strangers(c, now - max(keep_queries, _KEEP_STRANGERS)),
+        )
+    )  # fmt: skip
 
 
 def sweep_messages(context: Context, keep_messages: timedelta) -> int:

@@ -5,7 +5,7 @@ Claiming and settling, the senders' part, is in ``services.delivering``.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
@@ -18,6 +18,7 @@ from broker.services.context import Context
 from broker.store import orders, outbox_queries, patients
 from broker.store import outbox as store
 from broker.store.database import Connection
+from broker.store.destinations import newest_entry
 from broker.store.events import Event
 
 _WAITING = (NotificationState.PENDING, NotificationState.PARKED)
@@ -153,6 +154,35 @@ def list_notifications(context: Context, wanted: Filter | None = None) -> list[N
     )
 
 
+#: delivered entries are looked through this many at a time: a destination may have few among millions
+_WINDOW = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entries, newest first; those before ``older`` come next, None when there are none."""
+
+    entries: list[Notification]
+    older: int | None
+
+
+def list_page(context: Context, wanted: Filter) -> Page:
+    """The same in pages, so that nobody waits for the whole outbox to be read."""
+
+    def work(connection: Connection) -> Page:
+        few = wanted.request_key is not None or wanted.state not in (None, NotificationState.DELIVERED)
+        top = wanted.before or newest_entry(connection) + 1
+        lowest = 0 if few else max(0, top - _WINDOW)
+        found = outbox_queries.list_entries(
+            connection, wanted.destination, wanted.state, wanted.request_key, wanted.limit, wanted.before, lowest
+        )
+        if len(found) == wanted.limit:
+            return Page(found, found[-1].key)
+        return Page(found, lowest if lowest > 1 else None)
+
+    return context.database.read(work)
+
+
 def find(context: Context, key: int) -> Notification | None:
     """One entry, or None."""
     return context.database.read(lambda c: outbox_queries.load(c, key))
@@ -201,14 +231,33 @@ def resend(context: Context, key: int, actor: Actor) -> None:
 def retry_parked(context: Context, destination: str, actor: Actor) -> int:
     """Retry every parked entry of a destination (its receiver has been mended); answers how many."""
     at = context.clock()
+    again: dict[str, object] = {"state": NotificationState.PENDING.value, "due_at": at}
+    return context.database.write(
+        lambda c: _change_all(c, outbox_queries.parked(c, destination), actor, "retried", again, at)
+    )
 
-    def work(connection: Connection) -> int:
-        keys = outbox_queries.parked(connection, destination)
-        for key in keys:
-            _change(connection, key, actor, "retried", {"state": NotificationState.PENDING.value, "due_at": at}, at)
-        return len(keys)
 
-    return context.database.write(work)
+def skip_waiting(context: Context, destination: str, actor: Actor) -> int:
+    """Never send what waits for a destination that is no more, parked or not; answers how many.
+
+    Raises Refusal for a destination that there is: its entries go out, or are decided one by one.
+    """
+    if any(rule.name == destination for rule in context.destinations):
+        text = f"{destination} is still told; remove it first, or skip its notifications one by one"
+        raise Refusal(Reason.WRONG_STATE, text)
+    at = context.clock()
+    gone: dict[str, object] = {"state": NotificationState.SKIPPED.value, "finished_at": at}
+    return context.database.write(
+        lambda c: _change_all(c, outbox_queries.waiting(c, destination), actor, "skipped", gone, at)
+    )
+
+
+def _change_all(
+    connection: Connection, keys: Sequence[int], actor: Actor, result: str, values: dict[str, object], at: datetime
+) -> int:
+    for key in keys:
+        _change(connection, key, actor, result, values, at)
+    return len(keys)
 
 
 def _by_hand(context: Context, key: int, actor: Actor, result: str, values: dict[str, object]) -> None:

@@ -3,8 +3,9 @@
 Reads page by page, each page in a transaction of its own: none is open while a slow device takes its answers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from itertools import groupby, islice
 
@@ -19,6 +20,8 @@ from broker.store import worklist as store
 WorklistEntry = store.Row
 _FIRST_PAGE = 100
 _PAGE = 500
+#: what was written while a list was read is looked for this much earlier
+_CLOCKS_DIFFER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,31 @@ def find(context: Context, query: WorklistQuery) -> Iterator[WorklistEntry]:
 
 
 def _rows(context: Context, query: WorklistQuery, *, hidden: bool = False) -> Iterator[WorklistEntry]:
+    """Page by page.  A step that moves meanwhile may move from one page to another: none is told twice, and those that
+    moved over to what was read already are told at the end."""
     database = context.database
+    version, began = database.data_version, context.clock()
     reader = store.Reader(query, sqlite=database.is_sqlite, hidden=hidden, name_index=database.has_name_index)
     page = context.database.read(lambda c: reader.page(c, None, _FIRST_PAGE))
     yield from page.rows
-    while page.next is not None:
-        page = context.database.read(partial(reader.page, after=page.next, size=_PAGE))
-        yield from page.rows
+    if page.next is None:
+        return
+    told = {row.step_key for row in page.rows}
+    yield from _further(context, partial(reader.page, after=page.next), told)
+    if version is None or version != database.data_version:
+        moved = partial(reader.page, after=None, since=began - _CLOCKS_DIFFER)
+        yield from _further(context, moved, told)
+
+
+def _further(context: Context, read: Callable[..., store.Page], told: set[int]) -> Iterator[WorklistEntry]:
+    """The rows of ``read`` and of the pages behind it that were not told; from now on they are."""
+    page: store.Page | None = None
+    while page is None or page.next is not None:
+        place = {} if page is None else {"after": page.next}
+        page = context.database.read(lambda c, place=place: read(c, size=_PAGE, **place))  # type: ignore[misc]
+        new = [row for row in page.rows if row.step_key not in told]
+        told.update(row.step_key for row in new)
+        yield from new
 
 
 def _in_order(rows: Iterator[WorklistEntry]) -> Iterator[WorklistEntry]:
@@ -105,3 +126,22 @@ def list_items(context: Context, wanted: ItemFilter) -> list[WorklistEntry]:
     }  # fmt: skip
     query = query_of({**root, SPS_SEQUENCE: [step]})
     return list(islice(_in_order(_rows(context, query, hidden=True)), wanted.limit))
+
+
+def candidates(context: Context, wanted: ItemFilter, most: int) -> tuple[list[WorklistEntry], bool]:
+    """The items by which a list is explained, at most ``most``, by start; and whether there may be more.
+
+    Those that ``wanted`` names; when it names none, the steps from yesterday on and those that still wait from before,
+    so that years of finished steps do not hide them.
+
+    :raises Refusal: the date cannot be read.
+    """
+    if replace(wanted, limit=0) != ItemFilter(limit=0):
+        found = list_items(context, replace(wanted, limit=most + 1))
+        return found[:most], len(found) > most
+    yesterday = f"{context.clock().astimezone(context.site.zone) - timedelta(days=1):%Y%m%d}"
+    each = most // 4
+    waiting = context.database.read(lambda c: store.waiting(c, yesterday, each))
+    recent = list_items(context, ItemFilter(date=f"{yesterday}-", limit=most - len(waiting) + 1))
+    more = len(waiting) >= each or len(waiting) + len(recent) > most
+    return [*sorted(waiting, key=lambda row: row.start_at), *recent][:most], more

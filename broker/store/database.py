@@ -6,6 +6,7 @@ it must have no effect outside the database.
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 _ATTEMPTS = 5
+#: seconds, as long as SQLite and the pool of connections wait
+_LONGEST_WAIT = 30.0
 #: page cache of 32 MiB a connection; the log is copied back after 16 MiB, not 4: each copy waits for the disk twice
 _PRAGMAS = (
     "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-32768",
@@ -49,7 +52,7 @@ class Database:
         self.url = url
         self._sqlite = make_url(url).get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(url) if self._sqlite else _postgres_engine(url, pool_size)
-        self._writer: _Writer = GroupCommit(self.engine) if self._sqlite else _Pooled(self.engine)
+        self._writer: _Writer = GroupCommit(self.engine) if self._sqlite else _Pooled(self.engine, pool_size)
         self._version = DataVersion(self.engine) if self._sqlite else None
         self._listeners: list[Callable[[], None]] = []
 
@@ -113,10 +116,14 @@ class Database:
 
 
 class _Pooled:
-    """Writers of PostgreSQL: each on its own connection, run again on conflict."""
+    """Writers of PostgreSQL: each on its own connection, run again on conflict.
 
-    def __init__(self, engine: Engine) -> None:
+    A quarter of the connections is left to readers, so that lists are read while writers wait for each other.
+    """
+
+    def __init__(self, engine: Engine, pool_size: int) -> None:
         self._engine = engine
+        self._places = threading.BoundedSemaphore(max(1, 2 * pool_size * 3 // 4))
 
     def write(self, work: Work[T]) -> T:
         for attempt in range(_ATTEMPTS):
@@ -129,11 +136,16 @@ class _Pooled:
         raise Unavailable("the database did not settle")
 
     def _write(self, work: Work[T]) -> T:
-        with _translated(), self._engine.connect() as connection:
-            transaction = connection.begin()
-            result = _before_commit(connection, work)
-            transaction.commit()
-            return result
+        if not self._places.acquire(timeout=_LONGEST_WAIT):
+            raise Unavailable("too many writers wait for the database")
+        try:
+            with _translated(), self._engine.connect() as connection:
+                transaction = connection.begin()
+                result = _before_commit(connection, work)
+                transaction.commit()
+                return result
+        finally:
+            self._places.release()
 
     def close(self) -> None:
         """Nothing to finish: every write is done when ``write`` returns."""

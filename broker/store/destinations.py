@@ -31,6 +31,9 @@ _WAITING = (
 )
 
 
+_HELD = select(hold.c.destination, hold.c.how)
+
+
 def newest_entry(connection: Connection) -> int:
     """The key of the newest outbox entry, 0 when there is none."""
     return int(connection.execute(select(func.coalesce(func.max(entry.c.id), 0))).scalar_one())
@@ -71,6 +74,18 @@ def conditions(connection: Connection) -> list[Condition]:
         select(c.destination, c.succeeded_at, c.failed_at, c.words, c.failures, c.retry_at, c.late_since)
     )
     return [Condition(*row) for row in rows]
+
+
+def outstanding(connection: Connection) -> frozenset[tuple[str, str]]:
+    """Destinations that do not answer, are late or held, with a word for each: what pages should show at once."""
+    c = condition.c
+    rows = connection.execute(
+        select(c.destination, c.failures > 0, c.late_since.is_not(None)).where(
+            (c.failures > 0) | c.late_since.is_not(None)
+        )
+    )
+    found = {(name, f"{bool(failing)} {bool(late)}") for name, failing, late in rows}
+    return frozenset(found | {(row.destination, row.how) for row in connection.execute(_HELD)})
 
 
 def note_success(connection: Connection, destination: str, at: datetime) -> None:

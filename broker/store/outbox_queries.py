@@ -22,19 +22,28 @@ _COUNTS = select(
 
 _UNDELIVERED = text("outbox_entry.state in ('pending', 'parked')")  # the words of the partial index, so that it is used
 
+_SKIPPED = text("outbox_entry.state = 'skipped'")  # as above
 
-def list_entries(
+
+def list_entries(  # noqa: PLR0917 - the parts of one filter
     connection: Connection, destination: str | None, state: NotificationState | None, request_key: int | None,
-    limit: int, before: int | None = None,
+    limit: int, before: int | None = None, lowest: int = 0,
 ) -> list[Notification]:  # fmt: skip
-    """Entries, newest first; None filters nothing."""
-    statement = select(entry).order_by(entry.c.id.desc()).limit(limit)
+    """Entries, newest first; None filters nothing.  ``lowest`` is the least key looked at."""
+    statement = select(entry).limit(limit)
     if destination is not None:
         statement = statement.where(entry.c.destination == destination)
     if state is not None:
         statement = statement.where(entry.c.state == state.value)
     if state in (NotificationState.PENDING, NotificationState.PARKED):
-        statement = statement.where(_UNDELIVERED)
+        # few, by their partial index; the sum keeps databases from walking over all that was delivered instead
+        statement = statement.where(_UNDELIVERED).order_by((entry.c.id + 0).desc())
+    else:
+        statement = statement.order_by(entry.c.id.desc())
+    if state is NotificationState.SKIPPED:
+        statement = statement.where(_SKIPPED)
+    if lowest:
+        statement = statement.where(entry.c.id >= lowest)
     if before is not None:
         statement = statement.where(entry.c.id < before)
     if request_key is not None:
@@ -63,6 +72,12 @@ def state_of(connection: Connection, key: int) -> NotificationState | None:
 def parked(connection: Connection, destination: str) -> list[int]:
     """The keys of a destination's parked entries, oldest first."""
     statement = select(entry.c.id).where(entry.c.destination == destination, entry.c.state == PARKED)
+    return [int(row.id) for row in connection.execute(statement.order_by(entry.c.id))]
+
+
+def waiting(connection: Connection, destination: str) -> list[int]:
+    """The keys of a destination's entries that are pending or parked, oldest first."""
+    statement = select(entry.c.id).where(entry.c.destination == destination, _UNDELIVERED)
     return [int(row.id) for row in connection.execute(statement.order_by(entry.c.id))]
 
 

@@ -318,6 +318,10 @@ outbox_entry = Table(
         sqlite_where=text("state in ('pending', 'parked')"), postgresql_where=text("state in ('pending', 'parked')"),
     ),
     Index(
+        "ix_outbox_entry_skipped", "id",
+        sqlite_where=text("state = 'skipped'"), postgresql_where=text("state = 'skipped'"),
+    ),
+    Index(
         "ix_outbox_entry_due", "destination", "due_at",
         sqlite_where=text("state = 'pending'"), postgresql_where=text("state = 'pending'"),
     ),

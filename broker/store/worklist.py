@@ -121,14 +121,16 @@ class Reader:
         self._step = _undecided(query.step, step)
         self._root = _undecided(query.root, root)
 
-    def page(self, connection: Connection, after: Place | None, size: int) -> Page:
-        """At most ``size`` rows that follow ``after`` in order of start and key."""
-        parameters = {**self._parameters, "size": size}
+    def page(
+        self, connection: Connection, after: Place | None, size: int, since: datetime | None = None
+    ) -> Page:  # fmt: skip
+        """At most ``size`` rows that follow ``after`` in order of start and key; with ``since`` those written since."""
+        parameters = {**self._parameters, "size": size, **({"written_since": since} if since else {})}
         if self._by_name and after is None:
             self._by_name = connection.execute(_HOLDING, parameters).scalar_one() < _MANY
         if after is not None:
             parameters |= {"after_start": after[0], "after_step": after[1]}
-        statement = _statement(self._shape, self._statuses, after is not None, self._by_name)
+        statement = _statement(self._shape, self._statuses, after is not None, self._by_name, since is not None)
         found = connection.execute(statement, parameters).all()
         rows = [_row(values) for values in found]
         kept = [r for r in rows if first_unmet(self._step, self._root, r.document) is None] if self._left else rows
@@ -167,11 +169,24 @@ _HOLDING = select(func.count()).select_from(_HOLDERS.limit(literal(_MANY)).subqu
 _UNINDEXED_START: ColumnElement[str] = literal_column("+worklist_item.start_at")
 
 
+def waiting(connection: Connection, before: str, size: int) -> list[Row]:
+    """Open items without a start, then those that start before ``before``, the latest first; ``size`` of each."""
+    found = select(*_COLUMNS).where(_OPEN)
+    undated = found.where(_item.start_at == "").order_by(_item.step_id).limit(size)
+    earlier = found.where(_item.start_at > "", _item.start_at < before)
+    latest = earlier.order_by(_item.start_at.desc(), _item.step_id.desc()).limit(size)
+    return [_row(values) for statement in (undated, latest) for values in connection.execute(statement)]
+
+
 @lru_cache(maxsize=1024)
-def _statement(shape: _Shape, statuses: tuple[int, int] | None, continued: bool, by_name: bool) -> Select[Any]:
+def _statement(
+    shape: _Shape, statuses: tuple[int, int] | None, continued: bool, by_name: bool, written_since: bool
+) -> Select[Any]:  # fmt: skip
     """``statuses``: how many are shown, and how many for a while; None for hidden items too.  Parameters one by one,
     because a list of them is written into the statement anew for each execution."""
     conditions: list[ColumnElement[bool]] = [_NAMED] if by_name else []
+    if written_since:
+        conditions.append(_item.updated_at >= bindparam("written_since", type_=UtcDateTime))
     if statuses is not None:
         conditions += [_OPEN, _item.complete, _shown(*statuses)]
     for number, (column, *operators) in enumerate(shape):

@@ -12,6 +12,7 @@ from broker.services.destination_desk import DestinationDesk
 from broker.services.device_registry import DeviceDirectory
 from broker.services.dicomweb import DicomWebDesk
 from broker.services.examination import MessageDesk
+from broker.services.template_desk import TemplateDesk
 from broker.web import (
     api,
     auth,
@@ -31,6 +32,7 @@ from broker.web import (
     pages,
     step_api,
     step_pages,
+    template_pages,
     workbench,
 )
 from broker.web.config import WebConfig
@@ -42,19 +44,21 @@ from broker.web.rendering import FOLDER, environment
 
 def create_app(
     config: WebConfig, context: Context, desk: MessageDesk | None = None, devices: DeviceDirectory | None = None,
-    dicomweb: DicomWebDesk | None = None, destinations: DestinationDesk | None = None,
+    dicomweb: DicomWebDesk | None = None, *, destinations: DestinationDesk | None = None,
+    outgoing: TemplateDesk | None = None,
 ) -> FastAPI:  # fmt: skip
     """The application; its broadcaster runs between start-up and shutdown of the ASGI server.
 
     Without a ``desk`` the pages for looking at messages say that this process has no intake.  ``devices`` is the
     registry that the DICOM side decides by; without one, that of the database alone.  Without ``dicomweb`` there is no
-    DICOMweb, without ``destinations`` no preview of what would be sent.
+    DICOMweb, without ``destinations`` no preview of what would be sent, without ``outgoing`` no page of templates.
     """
     templates = environment(config, context)
     broadcaster = Broadcaster(context, config.poll_seconds)
     parts = Parts(
-        config, context, templates, broadcaster, devices or DeviceDirectory(context), desk, dicomweb, destinations
-    )
+        config, context, templates, broadcaster, devices or DeviceDirectory(context), desk, dicomweb,
+        destinations=destinations, templates_desk=outgoing,
+    )  # fmt: skip
     failure = errors.failure(templates)
 
     @asynccontextmanager
@@ -74,7 +78,7 @@ def create_app(
     errors.install(app, failure)
     rooms = (
         pages, exam_pages, step_pages, device_pages, habit_pages, destination_forms,
-        destination_pages, notification_pages, messages,
+        destination_pages, notification_pages, template_pages, messages,
         workbench, auth, api, device_api, step_api, delivery_api, dicomweb_routes, fhir, health,
     )  # fmt: skip
     for room in rooms:

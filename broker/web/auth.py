@@ -94,6 +94,21 @@ def operator(request: Request, who: Visitor, csrf_token: Annotated[str, Form()] 
 Operator = Annotated[SignedIn, Depends(operator)]
 
 
+def may_administer(who: SignedIn) -> bool:
+    """True for those who may say who is told."""
+    return who.role is Role.ADMINISTRATOR
+
+
+def administrator(who: Operator) -> SignedIn:
+    """An administrator.  403 for anybody else."""
+    if not may_administer(who):
+        raise HTTPException(403)
+    return who
+
+
+Administrator = Annotated[SignedIn, Depends(administrator)]
+
+
 def operating_author(_operator: Operator, who: Author) -> SignedIn:
     """An operator who asks for a change."""
     return who

@@ -33,6 +33,8 @@ class Whole(StrEnum):
     DRAIN = "drain"
     RESUME = "resume"
     RETRY_PARKED = "retry-parked"
+    #: only for one that is no more
+    SKIP_WAITING = "skip-waiting"
 
 
 _ACTS: Mapping[Act, Callable[[Context, int, Actor], None]] = {
@@ -46,13 +48,14 @@ def do(parts: Parts, who: SignedIn, act: Act, key: int) -> None:
 
 
 def do_whole(parts: Parts, who: SignedIn, act: Whole, name: str, reason: str = "") -> int:
-    """Do it with a destination; answers how many notifications are retried.  Raises Refusal."""
+    """Do it with a destination; answers how many notifications are retried or skipped.  Raises Refusal."""
     context, actor = parts.context, _actor(who)
-    if act is Whole.RETRY_PARKED:
+    if act in (Whole.RETRY_PARKED, Whole.SKIP_WAITING):
         destinations.find(context, name)
-        return outbox.retry_parked(context, name, actor)
+        all_of_them = outbox.retry_parked if act is Whole.RETRY_PARKED else outbox.skip_waiting
+        return all_of_them(context, name, actor)
     if act is Whole.RESUME:
-        destinations.resume(context, name)
+        destinations.resume(context, name, actor)
     else:
         hold = destinations.pause if act is Whole.PAUSE else destinations.drain
         hold(context, name, actor, reason.strip())

@@ -13,10 +13,10 @@ from broker.services import destinations, outbox
 from broker.services.destination_desk import WrongSettings
 from broker.services.destinations import DestinationStatus
 from broker.services.people import SignedIn
-from broker.web.auth import Visitor, may_operate
+from broker.web.auth import Visitor, may_administer, may_operate
 from broker.web.config import Segments
 from broker.web.delivery_acts import Act, NotificationKey, Whole, do, do_whole, found, preview
-from broker.web.destination_forms import desk_of, may_administer
+from broker.web.destination_forms import desk_of
 from broker.web.device_api import Operator
 from broker.web.parts import Parts, Shared
 
@@ -85,15 +85,18 @@ def delete_destination(who: Operator, parts: Shared, name: str) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/destinations/{name}/{act}", summary="Pause, drain or resume a destination, or retry what is parked")
+@router.post("/destinations/{name}/{act}", summary="Pause, drain or resume a destination, retry what is parked")
 def hold(who: Operator, parts: Shared, name: str, act: Whole, details: Details | None = None) -> JSONResponse:
-    """pause, drain, resume, retry-parked; answers the destination, with ``retried`` notifications."""
+    """pause, drain, resume, retry-parked; skip-waiting for one that was removed.
+
+    Answers the destination as it is then (null when nothing is left of it), and how many notifications ``changed``.
+    """
     try:
-        retried = do_whole(parts, who, act, name, (details or Details()).reason)
-        status = destinations.find(parts.context, name)
+        changed = do_whole(parts, who, act, name, (details or Details()).reason)
     except Refusal as refusal:
         return _refused(refusal)
-    return JSONResponse({**_destination(status), "retried": retried}, headers=_NO_STORE)
+    left = next((_destination(s) for s in destinations.statuses(parts.context) if s.name == name), None)
+    return JSONResponse({"destination": left, "changed": changed}, headers=_NO_STORE)
 
 
 @router.get("/notifications", summary="Notifications, newest first")

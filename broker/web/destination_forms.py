@@ -5,36 +5,21 @@ Destinations of the settings file are only changed there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import FormData
 
 from broker.services.destination_desk import DestinationDesk, Form, SettingField, WrongSettings
-from broker.services.people import Role, SignedIn
-from broker.web.auth import OperatingAuthor, Operator
+from broker.services.people import SignedIn
+from broker.web.auth import Administrator, OperatingAuthor
 from broker.web.notification_pages import common
 from broker.web.parts import Parts, Shared
 from broker.web.rendering import page
 
 router = APIRouter(prefix="/destinations", include_in_schema=False)
-
-
-def may_administer(who: SignedIn) -> bool:
-    """True for those who may say who is told."""
-    return who.role is Role.ADMINISTRATOR
-
-
-def administrator(who: Operator) -> SignedIn:
-    """An administrator.  403 for anybody else."""
-    if not may_administer(who):
-        raise HTTPException(403)
-    return who
-
-
-Administrator = Annotated[SignedIn, Depends(administrator)]
 
 
 def desk_of(parts: Parts) -> DestinationDesk:

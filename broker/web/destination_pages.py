@@ -7,11 +7,11 @@ from fastapi import APIRouter, Form, Header, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from broker.domain.errors import Refusal
+from broker.domain.notifications import NotificationState
 from broker.services import destinations, outbox
 from broker.services.destinations import DestinationStatus
-from broker.web.auth import OperatingAuthor, Visitor
+from broker.web.auth import OperatingAuthor, Visitor, may_administer
 from broker.web.delivery_acts import Whole, do_whole
-from broker.web.destination_forms import may_administer
 from broker.web.notification_pages import common
 from broker.web.parts import Parts, Shared
 from broker.web.rendering import page
@@ -28,6 +28,7 @@ def show_destinations(request: Request, who: Visitor, parts: Shared, fragment: F
     known = {status.name for status in statuses if status.kind}
     values = {
         "destinations": statuses, "kinds": list(desk.kinds()) if desk and may_administer(who) else [],
+        "troubles": {one.name: one.trouble for one in (desk.listed() if desk else []) if one.trouble},
         "unusable": [one for one in (desk.listed() if desk else []) if not one.provisioned and one.name not in known],
         **common(parts, who),
     }  # fmt: skip
@@ -37,7 +38,9 @@ def show_destinations(request: Request, who: Visitor, parts: Shared, fragment: F
 @router.get("/{name}")
 def show_destination(request: Request, name: str, who: Visitor, parts: Shared, fragment: Fragment = "") -> HTMLResponse:
     """One destination, with the newest notifications for it."""
-    entries = outbox.list_notifications(parts.context, outbox.Filter(name, limit=_ENTRIES))
+    states = (None, NotificationState.PENDING, NotificationState.PARKED)  # what waits may be older than all that is new
+    pages = (outbox.list_page(parts.context, outbox.Filter(name, state, limit=_ENTRIES)).entries for state in states)
+    entries = next((found for found in pages if found), [])
     listed = parts.destinations.listed() if parts.destinations else []
     known = next((one for one in listed if one.name == name), None)
     values = {
@@ -53,7 +56,8 @@ def act(
 ) -> RedirectResponse:
     """Pause, drain or resume it, or retry what is parked."""
     do_whole(parts, who, act, name, reason)
-    return RedirectResponse(f"/destinations/{quote(name, safe='')}", 303)
+    left = act is not Whole.SKIP_WAITING
+    return RedirectResponse(f"/destinations/{quote(name, safe='')}" if left else "/destinations", 303)
 
 
 def _found(parts: Parts, name: str) -> DestinationStatus:

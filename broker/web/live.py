@@ -150,7 +150,7 @@ def difference(known: Pulse, pulse: Pulse) -> Change | None:
     """What ``pulse`` has that ``known`` had not; None when nothing."""
     fresh = [key for key in pulse.orders if key not in known.orders]
     if not fresh:
-        return None
+        return Change(pulse.fingerprint, ()) if pulse.destinations != known.destinations else None
     if len(fresh) == len(pulse.orders):  # nothing in common: more may have happened than the window shows
         return Change(pulse.fingerprint, None)
     orders = {order for key in fresh if (order := pulse.orders[key]) is not None}

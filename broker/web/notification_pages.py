@@ -33,15 +33,15 @@ def common(parts: Parts, who: SignedIn) -> dict[str, Any]:
 @router.get("")
 def list_notifications(
     request: Request, who: Visitor, parts: Shared, *, destination: Annotated[str, Query(max_length=64)] = "",
-    state: str = "", order: Annotated[int, Query(ge=0, le=_GREATEST_KEY)] = 0,
+    state: str = "", order: Annotated[str, Query(max_length=18, pattern="^[0-9]*$")] = "",
     before: Annotated[int, Query(ge=0, le=_GREATEST_KEY)] = 0, fragment: Fragment = "",
 ) -> HTMLResponse:  # fmt: skip
     """Notifications, newest first."""
     known = NotificationState(state) if state in list(NotificationState) else None
-    wanted = outbox.Filter(destination or None, known, order or None, _PAGE, before or None)
-    entries = outbox.list_notifications(parts.context, wanted)
+    wanted = outbox.Filter(destination or None, known, int(order or 0) or None, _PAGE, before or None)
+    found_page = outbox.list_page(parts.context, wanted)
     values: dict[str, Any] = {
-        "entries": entries, "wanted": wanted, "older": entries[-1].key if len(entries) == _PAGE else None,
+        "entries": found_page.entries, "wanted": wanted, "older": found_page.older,
         "names": [status.name for status in destinations.statuses(parts.context)], "states": list(NotificationState),
     }  # fmt: skip
     return page(request, "_notifications.html" if fragment else "notifications.html", **values, **common(parts, who))

@@ -11,6 +11,7 @@ from broker.services.destination_desk import DestinationDesk
 from broker.services.device_registry import DeviceDirectory
 from broker.services.dicomweb import DicomWebDesk
 from broker.services.examination import MessageDesk
+from broker.services.template_desk import TemplateDesk
 from broker.web.config import WebConfig
 from broker.web.live import Broadcaster
 from broker.web.rendered import Rendered
@@ -31,6 +32,8 @@ class Parts:
     dicomweb: DicomWebDesk | None = None
     #: knows what destinations are sent; None where this process sends nothing
     destinations: DestinationDesk | None = None
+    #: knows the templates of outgoing messages; None as for ``destinations``
+    templates_desk: TemplateDesk | None = None
     rendered: Rendered = field(default_factory=Rendered)
 
 

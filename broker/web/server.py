@@ -13,6 +13,7 @@ from broker.services.destination_desk import DestinationDesk
 from broker.services.device_registry import DeviceDirectory
 from broker.services.dicomweb import DicomWebDesk
 from broker.services.examination import MessageDesk
+from broker.services.template_desk import TemplateDesk
 from broker.web.app import create_app
 from broker.web.config import WebConfig
 from broker.web.parts import Parts
@@ -36,9 +37,11 @@ class WebServer:
     def __init__(
         self, config: WebConfig, context: Context, desk: MessageDesk | None = None,
         devices: DeviceDirectory | None = None, dicomweb: DicomWebDesk | None = None,
-        destinations: DestinationDesk | None = None,
+        *, destinations: DestinationDesk | None = None, outgoing: TemplateDesk | None = None,
     ) -> None:  # fmt: skip
-        self.app: FastAPI = create_app(config, context, desk, devices, dicomweb, destinations)
+        self.app: FastAPI = create_app(
+            config, context, desk, devices, dicomweb, destinations=destinations, outgoing=outgoing
+        )
         self._config = config
         self._server: _Embedded | None = None
         self._task: asyncio.Task[None] | None = None

@@ -10,24 +10,32 @@ import pytest
 from tests.benchmarks import stage
 from tests.benchmarks.report import Row, measure, show
 from tests.peers.mllp_receiver import MllpReceiver
-from tests.support import postgres
+from tests.support import databases, postgres
+from tests.support.command import broker
 
 COUNT = 150
 CLIENTS = (1, 8)
 PLAIN = "pynetdicom SCP, stores nothing"
+HELD = "broker, SQLite, told later"
+"""What is to be told waits in the outbox; the others deliver it meanwhile."""
 
 
 def test_pairs(tmp_path: Path, sqlite_url: str, request: pytest.FixtureRequest) -> None:
     """Every pair is the exam of an order that was sent before the clock starts."""
+    (tmp_path / "held").mkdir()
     with ExitStack() as stack:
         told = stack.enter_context(MllpReceiver())
         settings = {"BROKER__DESTINATIONS": _destination(told.port)}
         loads = {PLAIN: _Load(stack.enter_context(stage.peer(tmp_path, COUNT, stage.module("mpps_provider"))))}
-        urls = {"broker, SQLite": sqlite_url}
+        held = databases.sqlite_copy(request.getfixturevalue("_sqlite_template"), tmp_path / "held")
+        urls = {"broker, SQLite": sqlite_url, HELD: held}
         if postgres.available():
             urls["broker, PostgreSQL"] = request.getfixturevalue("postgres_url")
         for name, url in urls.items():
-            process = stack.enter_context(stage.broker(tmp_path / name.partition(" ")[2], url, settings))
+            if name == HELD:
+                pausing = {**settings, "BROKER__DATABASE__URL": url}
+                broker("destinations", "pause", "ris", environment=pausing)
+            process = stack.enter_context(stage.broker(tmp_path / name.partition(", ")[2], url, settings))
             receiver = stage.Receiver(process.ports["dicom"], process.pid, COUNT)
             loads[name] = _Load(receiver, process.ports["intake"])
         rows = {}

@@ -17,6 +17,7 @@ from broker.domain.model import FactKind
 from broker.domain.notifications import NotificationState
 from broker.services import added_destinations, destinations, outbox
 from broker.services.context import Context
+from broker.services.destination_desk import WrongSettings
 from broker.services.people import Role
 from broker.settings import Settings
 from broker.web.app import create_app
@@ -129,6 +130,15 @@ async def test_what_waits_for_a_removed_one_stays_and_goes_on_when_it_is_back(no
         until(lambda: deaf.received)
         assert node.desk.remove("pacs", "anna")
     assert destinations.find(node.context, "pacs").standing == "not in the settings"
+    happen(node.context, place(node.context, 2), COMPLETED)
+    node.desk.put("late", {"kind": "hl7", "host": "127.0.0.1", "port": 1}, "anna")
+    happen(node.context, place(node.context, 3), STARTED)
+    node.desk.remove("late", "anna")
+    async with staff(node) as (client, token):
+        client.headers["X-CSRF-Token"] = token
+        cleared = await client.post("/api/v1/destinations/late/skip-waiting", json={})
+        assert cleared.json() == {"destination": None, "changed": 1}
+    assert told(node.context, "late") == [NotificationState.SKIPPED]
     with MllpReceiver() as receiver:
         node.desk.put("pacs", {"kind": "hl7", "host": "127.0.0.1", "port": receiver.port}, "anna")
         until(lambda: told(node.context, "pacs") == [DELIVERED])
@@ -188,6 +198,15 @@ async def test_wrong_settings_are_told_by_field_and_nothing_is_kept(node: Node) 
     assert added_destinations.listed(node.context) == []
 
 
+def test_a_device_that_connects_by_itself_needs_one_process(node: Node, settings: Settings) -> None:
+    several = settings.model_copy(update={"dicom": settings.dicom.model_copy(update={"workers": 2})})
+    given = {"kind": "mpps_event", "ae_title": "VIEWER"}
+    with pytest.raises(WrongSettings, match=r"dicom.workers is above 1"):
+        Desk(several, node.context, node.known).put("viewer", given, "anna")
+    node.desk.put("viewer", given, "anna")
+    assert node.known.find("viewer")
+
+
 async def test_secrets_are_named_and_never_stored_or_shown(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESTINATION_HOOK", "whsec_" + "QUJD" * 10)
     node.desk.put("hook", HOOK, "anna")
@@ -219,11 +238,17 @@ async def test_only_administrators_say_who_is_told(node: Node, role: Role) -> No
 async def test_what_a_newer_version_added_is_shown_with_the_reason_and_harms_nobody(node: Node) -> None:
     added_destinations.put(node.context, "future", {"kind": "hl7", "host": "h", "port": 1, "colour": "red"}, "anna")
     added_destinations.put(node.context, "ris", {"kind": "hl7", "host": "h", "port": 2}, "anna")
+    lost = {"kind": "hl7", "host": "h", "port": 3, "tls": True, "tls_ca": "/lost.pem"}
+    added_destinations.put(node.context, "sealed", lost, "anna")
     node.known.refresh()
-    assert [rule.name for rule in node.context.destinations] == ["ris"]
+    assert [rule.name for rule in node.context.destinations] == ["ris", "sealed"]
     async with staff(node) as (client, _):
         page = (await client.get("/destinations")).text
-    assert "colour: there is no such setting" in page
+        assert "Nothing is sent: it cannot be used" in (await client.get("/destinations/sealed")).text
+    for words in ("colour: there is no such setting", "No such file or directory"):
+        assert words in page
+    happen(node.context, place(node.context, 1), STARTED)
+    assert told(node.context, "sealed") == [NotificationState.PENDING]
 
 
 @pytest.mark.parametrize("kind", KINDS)

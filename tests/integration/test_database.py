@@ -129,6 +129,26 @@ def _end_connections(url: str) -> None:
         until(lambda: own.execute(f"SELECT count(*) {others}").fetchone() == (0,), 30, "the connections have ended")
 
 
+def test_readers_are_served_while_writers_wait(database_url: str) -> None:
+    database = Database(database_url, pool_size=2)
+    gate, begun = threading.Event(), threading.Event()
+
+    def wait(_: Connection) -> None:
+        begun.set()
+        gate.wait(20)
+
+    with ThreadPoolExecutor(9) as pool:
+        writers = [pool.submit(database.write, wait) for _ in range(8)]
+        begun.wait(10)
+        try:
+            assert pool.submit(value, database, "nothing").result(timeout=10) is None
+        finally:
+            gate.set()
+        for writer in writers:
+            writer.result(20)
+    database.close()
+
+
 @pytest.mark.postgres
 def test_connections_that_ended_meanwhile_are_replaced(postgres_url: str) -> None:
     database = Database(postgres_url)

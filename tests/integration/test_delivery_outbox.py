@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -229,6 +230,24 @@ def test_the_list_is_filtered_and_newest_first(context: Context) -> None:
     assert len(outbox.list_notifications(context, outbox.Filter(limit=3))) == 3
     assert outbox.list_notifications(context, outbox.Filter(state=NotificationState.PARKED)) == []
     assert {e.request_key for e in outbox.list_notifications(context, outbox.Filter(request_key=first))} == {first}
+
+
+def test_pages_go_through_all_entries_a_window_at_a_time(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "_WINDOW", 4)
+    for number in range(1, 7):
+        happen(context, place(context, number), STARTED)
+    for wanted, count in ((outbox.Filter("ris", limit=2), 6), (outbox.Filter("nobody", limit=2), 0)):
+        seen, older = [], None
+        for _ in range(12):
+            page = outbox.list_page(context, replace(wanted, before=older))
+            seen += [entry.key for entry in page.entries]
+            older = page.older
+            if older is None:
+                break
+        assert older is None
+        assert (len(seen), seen) == (count, sorted(set(seen), reverse=True))
+    parked = outbox.list_page(context, outbox.Filter(state=NotificationState.PARKED, limit=2))
+    assert parked == outbox.Page([], None)
 
 
 @pytest.mark.postgres

@@ -13,7 +13,7 @@ from broker.delivery.hl7_message import Profile
 from broker.delivery.sender import Sender, SenderConfig
 from broker.domain.model import Actor, FactKind, Identifier, Patient, Source
 from broker.domain.notifications import NotificationState
-from broker.services import delivering, outbox
+from broker.services import delivering, destinations, outbox
 from broker.services.context import Context
 from broker.services.delivering import Claimant
 from broker.store import orders, patients
@@ -95,9 +95,10 @@ def test_a_status_message_arrives_and_its_receipt_is_kept(context: Context, star
         (peer.silent, "no answer: none within 0.3 s"),
         (peer.hang_up, "no answer: the peer closed the connection"),
         (peer.half_an_answer, "no answer: the peer closed the connection"),
+        (peer.drip, "no answer: none within 0.3 s"),
         (peer.garbage, "the answer cannot be read"),
     ],
-    ids=["AE", "CE", "wrong MSA-2", "silent", "hang up", "half an answer", "garbage"],
+    ids=["AE", "CE", "wrong MSA-2", "silent", "hang up", "half an answer", "drip", "garbage"],
 )
 def test_what_is_not_accepted_is_sent_again_with_the_same_id(
     context: Context, start: StartSender, bad: peer.Behaviour, words: str
@@ -146,6 +147,24 @@ def test_a_receiver_that_is_away_gets_everything_in_order_when_it_returns(contex
         told = [m.field("ORC", 5) for m in receiver.received if m.field("ORC", 2) == f"P{number}^HIS"]
         assert told == ["IP", "CM"]
     assert len(set(receiver.control_ids)) == 10
+
+
+def test_a_receiver_that_never_answers_is_asked_for_one_of_all_that_waits_at_a_time(
+    context: Context, start: StartSender
+) -> None:
+    """The breaker: it is tried as often as its back-off says, not once for every order that waits."""
+    for number in range(1, 21):
+        happen(context, place(context, number), STARTED)
+    with MllpReceiver(after=peer.silent) as receiver:
+        sender = start(receiver.port, retry=RetryPlan(first=30, ceiling=60), answer=0.2)
+        until(lambda: destinations.find(context, "ris").condition.failures)
+        ris = destinations.find(context, "ris")
+        sender.wake()
+        assert (ris.standing, ris.condition.failures, ris.waiting.pending) == ("not answering", 1, 20)
+        assert ris.condition.retry_at is not None
+        assert ris.condition.retry_at - context.clock() > timedelta(seconds=15)
+        sender.stop(0.5)
+        assert len(receiver.received) == 1
 
 
 def test_one_connection_serves_many_messages(context: Context, start: StartSender) -> None:

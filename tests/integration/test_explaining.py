@@ -148,6 +148,7 @@ def step_id(data: bytes) -> str:
         (Item(status=StepStatus.STARTED), "started", "`shown`"),
         (Item({"PatientName": None}, complete=False), "PatientName", "Send the order again"),
         (Item(step={"ScheduledStationAETitle": ["MR1"]}), "ScheduledStationAETitle", "`stations`"),
+        (Item({"AccessionNumber": "A" * 17}), "AccessionNumber is longer", "`too_long`"),
     ],
 )
 def test_reasons_in_words(context: Context, item: Item, words: str, remedy: str) -> None:
@@ -187,3 +188,16 @@ def test_items_that_lack_a_required_value_are_listed(context: Context) -> None:
     context.database.write(lambda c: fill(c, [Item(), Item({"PatientID": None}, complete=False)]))
     (gap,) = explaining.gaps(context)
     assert gap.missing == ("PatientID",)
+
+
+def test_years_of_finished_steps_do_not_hide_what_matters(context: Context) -> None:
+    date = "ScheduledProcedureStepStartDate"
+    old = [Item(step={date: "20250101"}, status=StepStatus.COMPLETED)] * 300
+    waits = [Item(step={date: "20250102"}), Item(step={date: None}, complete=False), Item(status=StepStatus.COMPLETED)]
+    days = [Item(step={date: "20261122"}), Item(step={date: "20261201"})]
+    context.database.write(lambda c: fill(c, [*old, *waits, *days]))
+    account = explaining.explain_keys(context, DeviceProfile("CT1"), {SPS_SEQUENCE: []}, ItemFilter())
+    found = [e.entry.scheduled_procedure_step_id for e in account.explanations]
+    assert (found, account.more) == (["SPS302", "SPS301", "SPS304", "SPS303", "SPS305"], False)
+    named = explaining.explain_keys(context, DeviceProfile("CT1"), {SPS_SEQUENCE: []}, ItemFilter(date="20250101"))
+    assert (len(named.explanations), named.more) == (200, True)

@@ -116,6 +116,10 @@ async def test_entries_are_retried_parked_skipped_and_resent_from_the_page(conte
         assert said == ["refused", "retried", "parked", "retried", "delivered", "resent", "delivered"]
         assert "Skipped" in (await client.get("/notifications?destination=ris&state=skipped")).text
         assert (await client.get("/notifications?state=parked")).text.count('href="/notifications/') == 0
+        every = (await client.get("/notifications?destination=&state=&order=")).text
+        assert every.count('href="/notifications/') == 4
+        assert (await client.get("/notifications?order=1&state=nonsense")).text.count('href="/notifications/') == 4
+        assert "No notification fits" in (await client.get("/notifications?order=2")).text
         order = (await client.get("/orders/1")).text
         assert "Sent once more by hand: ris" in order
 
@@ -175,8 +179,11 @@ async def test_the_programming_interface(context: Context) -> None:
             ("ris", 1, 1, REFUSED.detail), ("pacs", 2, 0, ""),
         ]  # fmt: skip
         held = await client.post("/api/v1/destinations/pacs/pause", json={"reason": "moving"})
-        assert (held.json()["state"], held.json()["hold"]["by"]) == ("paused", "monitor")
-        assert (await client.post("/api/v1/destinations/pacs/resume", json={})).json()["hold"] is None
+        shown = held.json()["destination"]
+        assert (shown["state"], shown["hold"]["by"]) == ("paused", "monitor")
+        resumed = await client.post("/api/v1/destinations/pacs/resume", json={})
+        assert resumed.json()["destination"]["hold"] is None
+        assert (await client.post("/api/v1/destinations/pacs/skip-waiting", json={})).status_code == 409
         assert (await client.get("/api/v1/destinations/nobody")).status_code == 404
         parked = (await client.get("/api/v1/notifications?destination=ris&state=parked")).json()["notifications"]
         assert [(n["key"], n["order_key"], n["kind"]) for n in parked] == [(key, 1, "order.started")]

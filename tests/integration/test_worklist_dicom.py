@@ -7,8 +7,12 @@ import pytest
 from sqlalchemy import update
 
 from broker.dicom import scu
+from broker.dicom.association_log import AssociationLog
+from broker.dicom.association_policy import AssociationPolicy
 from broker.dicom.datasets import IMPLICIT_LITTLE, TRANSFER_SYNTAXES
+from broker.dicom.device_checks import DeviceCheck, DeviceChecks, network
 from broker.dicom.plain import to_dataset
+from broker.dicom.upper_layer import AssociationRejected, AssociationRequest
 from broker.domain.attributes import ROOT_LEVEL, SPS_SEQUENCE, STEP_LEVEL
 from broker.domain.devices import DeviceProfile
 from broker.domain.errors import Refusal
@@ -269,6 +273,18 @@ def test_unknown_devices_are_refused_when_the_site_says_so(database_url: str) ->
         listed = device_registry.listed(running.context, running.directory)
         assert {d.ae_title: d.source for d in listed} == {"CT1": Source.SETTINGS, "CT_1": Source.KNOCKING}
         assert listed[1].near == (("CT1", "differs in spaces, underscores or dashes"),)
+
+
+def test_the_page_says_why_a_registered_device_was_refused(running: Provider) -> None:
+    checks = DeviceChecks({"LATIN": DeviceCheck(networks=(network("10.1.2.3"),))})
+    policy = AssociationPolicy(running.directory, running.log, accept_unknown=False, checks=checks)
+    request = AssociationRequest("LATIN", "BROKER", "10.9.9.9", 104)
+    admission = policy.admit(request)
+    AssociationLog(running.log, checks).observe(AssociationRejected(request, admission))
+    running.log.flush()
+    device = device_registry.find(running.context, running.directory, "LATIN")
+    assert device is not None
+    assert [w.text for w in device.warnings] == ["refused: its address is not one of this device"]
 
 
 def test_an_accepted_device_is_served_at_once_and_by_what_was_set(database_url: str) -> None:

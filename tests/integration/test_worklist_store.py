@@ -1,12 +1,13 @@
 """The SQL of the worklist against the plain evaluator, on both databases; pages, order, filters for people."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from broker.domain.attributes import SPS_SEQUENCE
 from broker.domain.devices import DeviceProfile
@@ -157,6 +158,27 @@ def test_a_page_whose_items_all_fail_a_residual_key_does_not_end_the_list(
     items = [Item(root={"PatientSex": "M" if n < 5 else "F"}) for n in range(6)]
     keys = context.database.write(lambda c: fill(c, items))
     assert [e.step_key for e in worklist.find(context, query_of({"PatientSex": "F"}))] == keys[5:]
+
+
+def test_steps_that_move_while_the_list_is_read_are_told_once(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worklist, "_FIRST_PAGE", 2)
+    monkeypatch.setattr(worklist, "_PAGE", 3)
+    keys = context.database.write(
+        lambda c: fill(c, [Item(step={"ScheduledProcedureStepStartTime": f"{8 + n:02}00"}) for n in range(10)])
+    )
+    reading = worklist.find(context, query_of({}))
+    begun = [next(reading).step_key for _ in range(4)]
+
+    def move(connection: Connection, key: int, start: str) -> None:
+        moved = update(worklist_item).where(worklist_item.c.step_id == key)
+        connection.execute(moved.values(start_at=f"20261123{start}00", updated_at=NOW))
+
+    for key, start in ((keys[8], "0700"), (keys[0], "1630"), (keys[7], "1800")):
+        context.database.write(partial(move, key=key, start=start))
+    found = [*begun, *(entry.step_key for entry in reading)]
+    assert sorted(found) == keys
 
 
 def test_a_changed_item_is_read_with_its_new_version(context: Context) -> None:

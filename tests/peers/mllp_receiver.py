@@ -83,6 +83,15 @@ def half_an_answer(conversation: Conversation, received: Received) -> bool:
     return False
 
 
+def drip(conversation: Conversation, received: Received) -> bool:
+    """Begins an answer and goes on byte by byte, without end."""
+    conversation.send(acknowledgement("AA", received.control_id)[:30])
+    with contextlib.suppress(OSError):
+        while not conversation.released.wait(0.05):
+            conversation.send(b"x")
+    return False
+
+
 def garbage(conversation: Conversation, received: Received) -> bool:
     conversation.send(b"\x0bHELLO, THIS IS NO HL7\x1c\r")
     return True

@@ -83,6 +83,7 @@ class AcceptorConfig:
     send_timeout: float = 60.0
     #: answers waiting for a slow reader before the next ones are fetched; also the kernel's send buffer
     send_buffer: int = 128 * 1024
+    #: for queries, and again so many for other requests
     handler_threads: int = 16
     #: True: ``admit`` may block and runs on a handler thread.  False: it runs on the event loop and must return at once
     admit_in_worker: bool = True

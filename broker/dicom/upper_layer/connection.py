@@ -122,6 +122,16 @@ class Connection(asyncio.Protocol):
 
     # -- the server's side
 
+    @property
+    def is_silent(self) -> bool:
+        """True before an association and after it: only the peer is waited for."""
+        return self._machine.state in ARTIM_STATES
+
+    def give_way(self) -> None:
+        """Ends a silent connection: others need its place."""
+        self._host.observe(ConnectionDropped(self._address, self._port))
+        self._transport.abort()
+
     def drain(self) -> None:
         """Ends the association as soon as nothing runs in it; a connection without one at once."""
         if self._machine.state is State.AWAITING_REQUEST:

@@ -49,6 +49,7 @@ class Conversation:
         self._handlers = host.handlers
         self._find_at_once = host.find_at_once
         self._workers = host.workers
+        self._query_workers = host.query_workers
         self._outlet = outlet
         self._waiting: deque[Message] = deque()
         self._cancelled: set[int] = set()
@@ -198,7 +199,7 @@ class Conversation:
         self._query_is_held = False
         if not self._abandoned:
             self._flush_timer = self._workers.loop.call_later(FLUSH_INTERVAL, self._flush)
-        self._workers.submit(self._query.run_batch, self._batch_done)
+        self._query_workers.submit(self._query.run_batch, self._batch_done)
 
     def _flush(self) -> None:
         """A batch takes its time: what it has found so far goes out now."""

@@ -40,7 +40,10 @@ class Host:
         #: asked on the event loop before ``handlers.find``; None when these handlers keep no answers
         self.find_at_once = handlers.find_at_once if isinstance(handlers, AnswersAtOnce) else None
         self.negotiator = Negotiator(config)
-        self.workers = Workers(asyncio.get_running_loop(), config.handler_threads)
+        loop = asyncio.get_running_loop()
+        self.workers = Workers(loop, config.handler_threads)
+        #: lists are read while exams wait for a database that cannot be written to
+        self.query_workers = Workers(loop, config.handler_threads)
         #: set once the acceptor stops: no new associations
         self.draining = False
         #: associations accepted or being decided

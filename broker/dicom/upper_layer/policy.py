@@ -56,6 +56,8 @@ class Admission:
     server_response: bytes = field(default=b"", repr=False)
     #: largest PDU to send to this peer, whatever it announces; 0 for what it announces
     max_pdu: int = 0
+    #: why, for the log and the page of the device; the peer is not told
+    detail: str = ""
 
     @staticmethod
     def reject(result: int, source: int, reason: int) -> "Admission":

@@ -35,7 +35,8 @@ class UpperLayerServer:
         self._admit = admit
         self._observer = observer
         self._listeners = listeners
-        self._connections: set[Connection] = set()
+        #: in the order they came
+        self._connections: dict[Connection, None] = {}
         self._limit = config.max_associations + config.spare_connections
         self._all_gone = asyncio.Event()
         self._host: Host | None = None
@@ -99,6 +100,7 @@ class UpperLayerServer:
             connection.abort("the acceptor stops")
         await self._wait_until_gone(_LAST_WORDS)
         self._host.workers.stop()
+        self._host.query_workers.stop()
 
     async def _wait_until_gone(self, seconds: float) -> None:
         if self._connections:
@@ -109,14 +111,23 @@ class UpperLayerServer:
     # -- broker.dicom.upper_layer.connection.Connections
 
     def add(self, connection: Connection) -> bool:
-        """Counts a connection; False when there are too many."""
-        if len(self._connections) >= self._limit or not self._is_open:
+        """Counts a connection; False when there are too many.  The oldest that only waits gives way to a new one."""
+        if not self._is_open or (len(self._connections) >= self._limit and not self._make_room()):
             return False
-        self._connections.add(connection)
+        self._connections[connection] = None
+        return True
+
+    def _make_room(self) -> bool:
+        """Devices ask for their association at once: what has been silent longest is hardly one."""
+        oldest = next((connection for connection in self._connections if connection.is_silent), None)
+        if oldest is None:
+            return False
+        del self._connections[oldest]
+        oldest.give_way()
         return True
 
     def remove(self, connection: Connection) -> None:
         """Forgets a connection."""
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         if not self._connections:
             self._all_gone.set()

@@ -12,6 +12,8 @@ from broker.dicom.upper_layer.policy import TlsPeer
 
 #: Linux only; absent elsewhere
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+#: a device that was switched off gives its association back after four minutes; the kernel's own way takes two hours
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 120, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
 
 
 def listen(host: str, port: int, *, backlog: int, reuse_port: bool, send_buffer: int) -> socket.socket:
@@ -30,6 +32,9 @@ def listen(host: str, port: int, *, backlog: int, reuse_port: bool, send_buffer:
         # a C-CANCEL cannot call back what the kernel holds already
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            if hasattr(socket, name):
+                listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         listener.bind(address)
         listener.listen(backlog)
         listener.setblocking(False)

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from broker.domain.model import FactKind
+from broker.settings_source import load
+from broker.wiring import open_context
+from tests.peers.orders import happen, place
 from tests.support.command import broker
 
 SETTINGS = """
@@ -46,6 +50,8 @@ def test_destinations_are_listed_held_and_previewed(tmp_path: Path) -> None:
     )
     assert "goes on" in broker("destinations", "resume", "ris", *config)
     assert "known are: ris, board, drop" in broker("destinations", "drain", "pacs", *config, code=1)
+    assert "ris: 0 retried" in broker("destinations", "retry-parked", "ris", *config)
+    assert "ris is still told" in broker("destinations", "skip-waiting", "ris", *config, code=1)
 
     shown = broker("notifications", "preview", "--destination", "ris", "--event", "completed", *config)
     assert "OMG^O19^OMG_O19" in shown
@@ -62,3 +68,24 @@ def test_destinations_are_listed_held_and_previewed(tmp_path: Path) -> None:
     assert "ris: template own: segments.OBR.21: there is no 'order.colour' here; known are" in told
     assert "board: the environment variable NOBODY_SET_THIS holds no secret" in told
     assert "drop: folder" in told
+
+
+@pytest.mark.slow
+def test_a_late_destination_is_told_of_by_the_list_and_by_check(tmp_path: Path) -> None:
+    file = tmp_path / "broker.toml"
+    file.write_text(
+        f'data_dir = "{tmp_path}/data"\n[delivery]\nalarm_minutes = 0.0001\n'
+        '[[destinations]]\nname = "ris"\nkind = "hl7"\nhost = "127.0.0.1"\nport = 1\n'
+        '[[destinations]]\nname = "patient"\nkind = "hl7"\nhost = "127.0.0.1"\nport = 1\nalarm_minutes = 60\n',
+        encoding="utf-8",
+    )
+    broker("db", "upgrade", "--config", file)
+    context = open_context(load(file, {}))
+    happen(context, place(context, 1), FactKind.ORDER_STARTED)
+    context.database.close()
+    late = "ris: 1 notification waits, the oldest for "
+    listed = broker("destinations", "list", "--config", file)
+    assert f"late: {late}" in listed
+    checked = broker("check", "--config", file)
+    assert f"warning  destination   {late.replace(':', ' is late:')}" in checked
+    assert "patient is late" not in checked + listed

@@ -35,6 +35,7 @@ COMMANDS = [
     "devices accept", "devices forget", "devices test", "performed list", "performed show", "performed link",
     "performed unlink", "performed create-order", "performed set-aside", "performed correct", "performed withdraw",
     "performed export", "destinations list", "destinations pause", "destinations drain", "destinations resume",
+    "destinations retry-parked", "destinations skip-waiting",
     "mpps start", "mpps complete", "mpps discontinue",
     "mpps show", "notifications list", "notifications retry", "notifications park", "notifications skip",
     "notifications show", "notifications resend", "users link",

@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -150,11 +151,27 @@ def test_the_association_beyond_the_limit_is_rejected_and_a_place_becomes_free_a
             assert fourth.response() == (0, None)
 
 
-def test_connections_beyond_the_spare_ones_are_dropped() -> None:
-    with running(max_associations=1, spare_connections=1) as acceptor, Peer(acceptor.port), Peer(acceptor.port):
+def test_silent_connections_give_way_to_devices() -> None:
+    limits: dict[str, Any] = {"max_associations": 1, "spare_connections": 1}
+    with running(**limits) as acceptor, Peer(acceptor.port) as first, Peer(acceptor.port) as second:
         until(lambda: acceptor.server.connections == 2)
-        with Peer(acceptor.port) as third:
-            assert third.closed()
+        with Peer(acceptor.port) as device:
+            device.associate().send(wire.echo())
+            assert device.response() == (0, None)
+            assert first.closed()
+            with Peer(acceptor.port):
+                assert second.closed()
+                device.send(wire.echo())
+                assert device.response() == (0, None)
+            device.release()
+        acceptor.seen(ConnectionDropped)
+
+
+def test_connections_beyond_the_spare_ones_are_dropped() -> None:
+    with running(max_associations=1, spare_connections=0) as acceptor, Peer(acceptor.port) as first:
+        first.associate()
+        with Peer(acceptor.port) as second:
+            assert second.closed()
         acceptor.seen(ConnectionDropped)
 
 
@@ -163,14 +180,16 @@ def test_accepted_sockets_answer_at_once() -> None:
     with running(send_buffer=65536) as acceptor, Peer(acceptor.port) as peer:
         peer.associate()
 
-        async def options() -> tuple[int, int]:
+        async def options() -> tuple[int, int, int]:
             (connection,) = acceptor.server._connections
             raw = connection._transport.get_extra_info("socket")
             nodelay = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            return nodelay, raw.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+            silence = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+            return nodelay, raw.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), silence
 
-        nodelay, buffer = acceptor.run(options())
+        nodelay, buffer, silence = acceptor.run(options())
         assert nodelay
+        assert silence == 120
         assert buffer <= 2 * 65536
 
 

@@ -174,9 +174,13 @@ def test_a_blocked_handler_blocks_nobody_else() -> None:
         gate.wait(10)
         return Response(0)
 
-    with running(Script(reply=reply)) as acceptor, Peer(acceptor.port) as slow, Peer(acceptor.port) as quick:
+    script, threads = Script(reply=reply), {"handler_threads": 1, "admit_in_worker": False}
+    with running(script, **threads) as acceptor, Peer(acceptor.port) as slow, Peer(acceptor.port) as quick:
         slow.associate().send(wire.create())
         quick.associate().send(wire.echo())
+        assert quick.response() == (0, None)
+        until(lambda: script.asked)
+        quick.send(wire.find(2))
         assert quick.response() == (0, None)
         gate.set()
         assert slow.response() == (0, None)

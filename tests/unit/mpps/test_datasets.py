@@ -215,7 +215,7 @@ CHARACTER_SETS = [
     ([""], "MÜLLER".encode("latin-1"), "MÜLLER", True),
     (["ISO_IR 999"], b"MEIER", "MEIER", True),
     (["ISO_IR 192"], b"M\xdcLLER", "M\N{REPLACEMENT CHARACTER}LLER", True),
-    ([""], b"Yamada=\x1b$B;3ED", "Yamada=$B;3ED", True),
+    ([""], b"Yamada=\x1b$B;3ED", "Yamada=山田", True),
     ([""], b"ME\0IER\0", "ME\N{REPLACEMENT CHARACTER}IER", True),
 ]
 

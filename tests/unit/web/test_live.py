@@ -26,6 +26,14 @@ def test_no_change_is_no_change() -> None:
     assert difference(Pulse({1: 10, 2: 11}), Pulse({2: 11})) is None
 
 
+def test_a_destination_that_stands_out_is_a_change_of_no_order() -> None:
+    known, now = Pulse({1: 10}), Pulse({1: 10}, frozenset({("ris", "paused")}))
+    assert difference(known, now) == Change(now.fingerprint, ())
+    assert difference(now, known) == Change(known.fingerprint, ())
+    assert difference(now, now) is None
+    assert known.fingerprint != now.fingerprint
+
+
 def test_fingerprints_differ_for_late_events_too() -> None:
     prints = [Pulse(dict.fromkeys(keys, 1)).fingerprint for keys in ((), (1,), (1, 3), (1, 2, 3))]
     assert len(set(prints)) == 4

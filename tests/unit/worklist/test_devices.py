@@ -48,6 +48,13 @@ def test_a_device_that_asks_for_its_own_title_gets_its_stations(ignore_case: boo
     assert matches(query, Candidate(document(item, 1), item.status, item.complete))
 
 
+def test_a_time_of_the_day_is_asked_of_the_days_of_the_window() -> None:
+    query = narrowed(query_of({SPS_SEQUENCE: [{"ScheduledProcedureStepStartTime": "20"}]}), CT, NOW)
+    for day, expected in (("20261122", False), ("20261123", True), ("20261124", False)):
+        item = Item(step={"ScheduledProcedureStepStartDate": day, "ScheduledProcedureStepStartTime": "2000"})
+        assert matches(query, Candidate(document(item, 1), item.status, True)) is expected
+
+
 def test_the_window_is_named_as_the_reason() -> None:
     query = narrowed(query_of({}), CT, NOW)
     item = Item(step={"ScheduledProcedureStepStartTime": "2000"})

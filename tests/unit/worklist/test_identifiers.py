@@ -8,6 +8,7 @@ from broker.dicom.identifiers import IdentifierError, whole
 from broker.dicom.statuses import FindStatus
 from broker.dicom.texts import proper_term
 from broker.domain.attributes import SPS_SEQUENCE, SPS_SEQUENCE_TAG, STEP_LEVEL
+from broker.domain.dicom_json import texts
 from tests.support.worklist import pydicom_bytes
 
 
@@ -33,6 +34,15 @@ def test_an_empty_sequence_asks_for_all_of_the_step(sequence: list) -> None:
 def test_blanks_that_begin_a_paragraph_are_part_of_the_key() -> None:
     keys = identifier({"PatientComments": " a\\b ", "PatientID": " P1 ", "PregnancyStatus": 4}).keys
     assert keys == {"PatientComments": [" a\\b"], "PatientID": ["P1"], "PregnancyStatus": ["4"]}
+
+
+def test_escape_sequences_of_a_set_that_is_not_declared() -> None:
+    name = b"Yamada=\x1b$B;3ED\x1b(B"
+    raw = b"\x10\x00\x10\x00PN" + len(name).to_bytes(2, "little") + name
+    assert identifiers.read(raw, datasets.EXPLICIT_LITTLE).keys == {"PatientName": ["Yamada=*"]}
+    decoded = datasets.decode(raw, datasets.EXPLICIT_LITTLE)
+    assert decoded.faulty_text
+    assert texts(decoded.dataset, 0x00100010) == ("Yamada=山田",)
 
 
 @pytest.mark.parametrize("term", ["ISO_IR 100", "ISO-IR 100", "iso ir 100", "ISO_IR_100", "ISOIR100"])
