@@ -15,6 +15,8 @@ class PatientUpdate:
     arrived: bool = False
     #: when the sender says it happened (EVN-2, else MSH-7), aware
     occurred_at: datetime | None = None
+    #: the location is where the patient is now, whatever visit an order belongs to
+    located: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ UPDATES = (
 )  # fmt: skip
 MERGES = ("A18", "A34", "A40")
 RENAME, LINK, UNLINK, ARRIVAL = "A47", "A24", "A37", "A10"
+#: events whose PV1-3 is where the patient is at that moment
+LOCATING = ("A01", "A02", "A04", "A06", "A07", "A08", "A10", "A12", "A13")
 EVENTS = (*UPDATES, *MERGES, RENAME, LINK, UNLINK)
 
 #: what a cancelled admission or pre-admission takes back; the patient stays
@@ -56,7 +58,8 @@ def _update(index: Index, trigger: str, reader: Reader, translation: Translation
         stay = replace(stay, attributes={**stay.attributes, **dict.fromkeys(_WITHDRAWN[trigger])})
     event = index.message.first("EVN")
     at = occurred_at(index.message, reader.env, event.text(2) if event is not None else "")
-    translation.changes.append(PatientUpdate(patient_change(patient), stay, trigger == ARRIVAL, at))
+    arrived, located = trigger == ARRIVAL, trigger in LOCATING
+    translation.changes.append(PatientUpdate(patient_change(patient), stay, arrived, at, located))
     translation.traces.append(ChangeTrace("PID", "update", {"patient": patient.trace, "visit": visit.trace}))
 
 

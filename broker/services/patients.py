@@ -35,6 +35,7 @@ class KnownPatient:
 #: what an order adds to, of attributes that it does not change otherwise
 _WARNINGS = ("MedicalAlerts", "Allergies")
 
+_LOCATION = "CurrentPatientLocation"
 _NO_VISIT = Visit(Identifier(""), {})
 
 
@@ -91,9 +92,18 @@ def update(
     known = _find(connection, wanted.patient)
     stating = Stating(actor.name, wanted.occurred_at)
     person = ensure(connection, wanted.patient, wanted.visit, context.clock(), stating, update=True)
+    if wanted.located and wanted.visit.admission.value:
+        _move(connection, person.patient_key, wanted.visit, context.clock(), stating)
     data = {"changed": sorted(person.changed), "created": known is None, "visit": bool(person.visit.admission.value)}
     show(connection, context, actor, person.patient_key, Fact(FactKind.PATIENT_UPDATED, data), journal_key)
     return person
+
+
+def _move(connection: Connection, patient_key: int, stay: VisitChange, at: datetime, stating: Stating) -> None:
+    """The new location also for orders that name no visit: the patient is in one place."""
+    unnamed, location = Identifier(""), stay.attributes.get(_LOCATION)
+    if location is not None and patients.find_visit(connection, patient_key, unnamed) is not None:
+        _save_visit(connection, patient_key, VisitChange(unnamed, {_LOCATION: location}), at, stating)
 
 
 def show(

@@ -193,3 +193,17 @@ def test_orders_of_two_patients_in_one_message_are_refused(feed):
     assert one.items() == {}
     # the same patient said twice is one patient
     assert one.send("ORM^O01", pid(), orc(), obr(), pid(), orc(order="2"), obr("2")) == "AA"
+
+
+def test_a_transfer_reaches_orders_that_name_no_visit(feed):
+    """The bed of the order was shown for ever, as its visit had no number."""
+    one = feed()
+    stay = lambda place, visit: segment("PV1", f2="I", f3=place, **({"f19": visit} if visit else {}))  # noqa: E731
+    assert one.send("ORM^O01", pid(), stay("W1^1", ""), orc(), obr()) == "AA"
+    assert one.send("ORM^O01", pid(), stay("W5^5", "V5"), orc(order="2"), obr("2")) == "AA"
+    assert one.send("ADT^A02", "EVN|A02|20240705090000", pid(), stay("W2^2", "V1"), at=LATER) == "AA"
+    places = {step: item["CurrentPatientLocation"] for step, item in one.items().items()}
+    assert places == {"S1": "W2^2", "S2": "W5^5"}
+    # a pre-admission says where the patient will be
+    assert one.send("ADT^A05", "EVN|A05|20240705100000", pid(), stay("W3^3", "V2"), at="20240705100000") == "AA"
+    assert one.items()["S1"]["CurrentPatientLocation"] == "W2^2"
