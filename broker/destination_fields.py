@@ -27,6 +27,7 @@ WORDS: Mapping[str, str] = {
     "events": "what it is told", "latest_only": "a newer one replaces those of its order that still wait",
     "modalities": "only orders with these modalities; empty: all",
     "senders": "only orders of these senders; empty: all",
+    "sites": "only orders of senders of these sites (site under [[senders]]); empty: all",
     "not_from": "AE titles whose requests are not handed on (its own never are)",
     "application": "receiving application (MSH-5)", "facility": "receiving facility (MSH-6)",
     "sending_application": "sending application (MSH-3)", "sending_facility": "sending facility (MSH-4)",

@@ -17,7 +17,7 @@ from broker.services.added_destinations import AddedDestination
 from broker.services.context import Context
 from broker.services.destination_desk import SetDestination, WrongSettings
 from broker.settings import Settings
-from broker.wiring import make_rule
+from broker.wiring import heard, make_rule
 
 _log = logging.getLogger(__name__)
 #: seconds until what another process added is known here; changes of this process count at once
@@ -36,6 +36,7 @@ class DestinationList:
     def __init__(self, settings: Settings, context: Context) -> None:
         self._context = context
         self._provisioned = {d.name: d for d in settings.destinations}
+        self._senders = settings.senders
         self._rows: tuple[AddedDestination, ...] = ()
         self._added: Mapping[str, DestinationSettings] = MappingProxyType({})
         self._troubles: dict[str, str] = {}
@@ -82,7 +83,8 @@ class DestinationList:
                 return
             before, self._rows, self._troubles = self._added, rows, {}
             self._added = MappingProxyType(dict(self._readable(rows)))
-            self._context.added.rules = tuple(make_rule(made) for made in self._added.values())
+            senders = self._senders
+            self._context.added.rules = tuple(make_rule(made, senders) for made in self._added.values())
             for name in before.keys() | self._added.keys():
                 if before.get(name) != self._added.get(name):
                     for follower in self._followers:
@@ -106,8 +108,10 @@ class DestinationList:
                 self._troubles[row.name] = "the settings file has a destination of this name, which counts"
                 continue
             try:
-                found.append((row.name, read(row.name, row.settings)))
-            except WrongSettings as wrong:
+                made = read(row.name, row.settings)
+                heard(made, self._senders)
+                found.append((row.name, made))
+            except (WrongSettings, ValueError) as wrong:
                 self._troubles[row.name] = str(wrong)
                 _log.error("added destination %s: %s", row.name, wrong)
         return found

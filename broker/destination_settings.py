@@ -49,6 +49,7 @@ class _Destination(Section):
     name: Name
     modalities: tuple[str, ...] = ()
     senders: tuple[Name, ...] = ()
+    sites: tuple[Name, ...] = ()
     first_retry: float = Field(0, ge=0)
     ceiling: float = Field(0, ge=0)
     rate: float = Field(0, ge=0)

@@ -41,6 +41,7 @@ from broker.domain.fhir_style import FhirStyle, PatientMode
 from broker.services import forwarding, order_exams
 from broker.services.context import Context
 from broker.settings import Settings
+from broker.wiring import heard
 from hl7 import charset
 from hl7.client import Timeouts
 
@@ -75,6 +76,10 @@ def found_problems(settings: Settings, destination: DestinationSettings) -> Iter
         _try_secrets(destination)
     except SecretError as error:
         yield "secret_env", str(error)
+    try:
+        heard(destination, settings.senders)
+    except ValueError as error:
+        yield "sites", str(error)
     if isinstance(destination, FileSettings) and not Path(destination.folder).is_dir():
         yield "folder", f"folder {destination.folder} does not exist; make it"
 

@@ -25,6 +25,8 @@ class JobConfig:
     images: timedelta = timedelta(minutes=1)
     #: None: messages are kept for ever
     keep_messages: timedelta | None = None
+    #: None: notifications and notices of images are kept for ever
+    keep_notifications: timedelta | None = None
     #: how often exams are looked for that never end, and destinations that are late
     watch: timedelta = timedelta(minutes=1)
     #: which process this is; no two of one database share it
@@ -50,11 +52,14 @@ class Jobs:
                 watch, "interval", seconds=config.watch.total_seconds(), next_run_time=context.clock(),
                 args=(context, config.owner, 3 * config.watch),
             )  # fmt: skip
-        if config.keep_messages is not None:
-            self._scheduler.add_job(
-                housekeeping.sweep_messages, "interval", seconds=config.sweep.total_seconds(),
-                args=(context, config.keep_messages),
-            )  # fmt: skip
+        kept = (
+            (housekeeping.sweep_messages, config.keep_messages),
+            (housekeeping.sweep_notifications, config.keep_notifications),
+        )
+        for sweep, keep in kept:
+            if keep is not None:
+                seconds = config.sweep.total_seconds()
+                self._scheduler.add_job(sweep, "interval", seconds=seconds, args=(context, keep))
 
     def start(self) -> None:
         """Begin ticking."""

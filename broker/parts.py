@@ -343,5 +343,6 @@ def job_config(settings: Settings) -> JobConfig:
     return JobConfig(
         timedelta(days=jobs.keep_queries_days), timedelta(days=jobs.keep_sessions_days),
         keep_messages=None if messages is None else timedelta(days=messages),
+        keep_notifications=timedelta(days=jobs.keep_notifications_days) if jobs.keep_notifications_days else None,
         owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
     )  # fmt: skip

@@ -225,6 +225,7 @@ class JobSettings(_Section):
     keep_queries_days: int = Field(7, ge=1)
     keep_sessions_days: int = Field(1, ge=1)
     keep_messages_days: int = Field(0, ge=0)
+    keep_notifications_days: int = Field(0, ge=0)
 
 
 class LogSettings(_Section):
@@ -240,6 +241,7 @@ class SenderSettings(_Section):
     name: Name
     application: str = ""
     facility: str = ""
+    site: str = ""
     port: Port = 0
     certificate: str = ""
     mapping: str = ""

@@ -221,6 +221,7 @@ def _cross_checks(settings: Settings, collected: _Collected) -> list[Problem]:
         )
         problems.append(Problem(source, "dicom.unknown", text))
     problems += _tls_problems(settings, collected)
+    problems += _site_problems(settings, collected)
     for key, names in (
         ("senders", [s.name for s in settings.senders]),
         ("devices", [d.ae_title for d in settings.devices]),
@@ -230,6 +231,22 @@ def _cross_checks(settings: Settings, collected: _Collected) -> list[Problem]:
             if name in names[:index]:
                 source = collected.sources.get((key, index), "settings")
                 problems.append(Problem(source, f"{key}[{index + 1}]", f"{name!r} is listed twice"))
+    return problems
+
+
+def _site_problems(settings: Settings, collected: _Collected) -> list[Problem]:
+    """Destinations of sites that no sender speaks for: they would never be told anything."""
+    known, problems = {sender.site for sender in settings.senders if sender.site}, []
+    for index, destination in enumerate(settings.destinations):
+        source = collected.sources.get(("destinations", index), "settings")
+        for site in destination.sites:
+            if site not in known:
+                text = f"no sender has site {site!r}; give it as site under [[senders]]"
+                problems.append(Problem(source, f"destinations[{index + 1}].sites", text))
+        local = {sender.name for sender in settings.senders if sender.site in destination.sites}
+        if local and destination.senders and local.isdisjoint(destination.senders):
+            text = "none of its senders is of its sites: leave one of the two out"
+            problems.append(Problem(source, f"destinations[{index + 1}].senders", text))
     return problems
 
 

@@ -1,5 +1,6 @@
 """From settings to what the rooms take: the site's rules and the context of use cases."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +22,7 @@ from broker.domain.site import Site
 from broker.domain.states import Reopening, StepStatus
 from broker.domain.stuck import StuckPolicy
 from broker.services.context import Context
-from broker.settings import Settings
+from broker.settings import SenderSettings, Settings
 from broker.store.database import Database
 
 #: the words of ``destinations.events`` and the facts they stand for
@@ -51,13 +52,29 @@ EVENTS = {
 }
 
 
-def make_rule(destination: DestinationSettings) -> DestinationRule:
-    """What a destination of the settings wants to be told."""
+def heard(destination: DestinationSettings, senders: Iterable[SenderSettings]) -> frozenset[str]:
+    """The senders whose orders a destination is told of: those it names, and those of its sites; empty for all.
+
+    Raises ValueError when there is none.
+    """
+    named = frozenset(destination.senders)
+    if not destination.sites:
+        return named
+    local = {sender.name for sender in senders if sender.site in destination.sites}
+    found = frozenset(local & named if named else local)
+    if not found:
+        text = "no sender has one of these sites; give it as site under [[senders]]"
+        raise ValueError("none of senders is of these sites" if local else text)
+    return found
+
+
+def make_rule(destination: DestinationSettings, senders: Iterable[SenderSettings] = ()) -> DestinationRule:
+    """What a destination of the settings wants to be told.  Raises ValueError as ``heard``."""
     common: dict[str, Any] = {
         "name": destination.name,
         "kind": destination.kind,
         "modalities": frozenset(destination.modalities),
-        "senders": frozenset(destination.senders),
+        "senders": heard(destination, senders),
         "alarm_after": timedelta(minutes=destination.alarm_minutes) if destination.alarm_minutes else None,
     }
     if isinstance(destination, MppsDestination | IanDestination):
@@ -92,7 +109,7 @@ def make_site(settings: Settings) -> Site:
         accession_prefix=settings.site.accession_prefix,
         orders_update_patients=intake.orders_update_patients,
         shown=frozenset(StepStatus(s) for s in settings.worklist.shown),
-        destinations=tuple(make_rule(d) for d in settings.destinations),
+        destinations=tuple(make_rule(d, settings.senders) for d in settings.destinations),
         alarm_after=timedelta(minutes=settings.delivery.alarm_minutes) if settings.delivery.alarm_minutes else None,
         stuck=make_stuck_policy(settings),
     )

@@ -13,7 +13,7 @@ from broker.dicom.messages import ReadyResponses
 from broker.domain.query import WorklistQuery
 
 #: a longer answer goes out in batches, so that C-CANCEL and slow readers are heeded
-_MOST_BYTES_OF_ONE = 256 * 1024
+MOST_BYTES_OF_ONE = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class ReadyAnswers:
     def keep(self, question: Question, version: int | None, answer: Answer) -> None:
         """Keep an answer that the database gave after ``version`` was read; None and long ones are not kept."""
         size = answer.size + 1024  # of the question and of what Python adds
-        if version is None or size > _MOST_BYTES_OF_ONE:
+        if version is None or size > MOST_BYTES_OF_ONE:
             return
         with self._lock:
             before = self._kept.pop(question, None)

@@ -15,7 +15,7 @@ from broker.dicom.encoded_items import EncodedItems, Key
 from broker.dicom.encoding import Encoder, encoder
 from broker.dicom.identifiers import Identifier, IdentifierError
 from broker.dicom.messages import ReadyResponses, Request, Response
-from broker.dicom.ready_answers import Answer, Question, ReadyAnswers
+from broker.dicom.ready_answers import MOST_BYTES_OF_ONE, Answer, Question, ReadyAnswers
 from broker.dicom.statuses import FindStatus
 from broker.dicom.worklist_oddities import note_cut, note_keys, note_refused, note_withheld
 from broker.domain.devices import DeviceProfile, Devices
@@ -113,11 +113,17 @@ class WorklistHandler:
             asked = self._asked(request)
             course.identifier = asked.identifier
             note_keys(self._log, request.association.calling_ae_title, asked.identifier)
-            given = []
+            given: list[Response] = []
+            room = MOST_BYTES_OF_ONE
             for response in self._items(asked, request.association.calling_ae_title, course):
-                given.append(response)
-                if response.dataset is None:  # the last one, behind which nobody asks for more
-                    self._ready.keep(asked.question, version, Answer(ReadyResponses(given), tuple(course.step_keys)))
+                room -= len(response.dataset or b"")
+                if room < 0:
+                    given.clear()  # too long to be kept: not held in memory either
+                else:
+                    given.append(response)
+                    if response.dataset is None:  # the last one, behind which nobody asks for more
+                        answer = Answer(ReadyResponses(given), tuple(course.step_keys))
+                        self._ready.keep(asked.question, version, answer)
                 yield response
         except IdentifierError as error:
             yield self._refused(request, error.status, error.text, error.tag)

@@ -135,8 +135,10 @@ def _moments(connection: Connection, request_key: int, steps: Sequence[int]) -> 
     for message in store.messages(connection, request_key):
         yield Moment(message.received_at, message)
     told = store.notifications(connection, request_key)
+    kept = {notification.message_id for notification in told}
     for fact in events.of_request(connection, request_key):
-        if fact.kind not in _TOLD_BY_ATTEMPTS or not told:
+        # receipts are shown by their attempts, as long as those are kept
+        if fact.kind not in _TOLD_BY_ATTEMPTS or fact.data.get("message_id") not in kept:
             yield Moment(fact.at, fact)
     for query in store.queries(connection, steps):
         yield Moment(query.last_at, query)

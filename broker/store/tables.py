@@ -371,12 +371,11 @@ device_query = Table(
     Column("at", UtcDateTime, nullable=False, index=True),
     _text("calling_ae_title", index=True),
     _text("address"),
-    # the keys as sent, by keyword path; kept for days only
+    # the keys as sent, by keyword path, kept for days only; at the end what was negotiated for them (PS3.4 K.5)
     Column("keys", _Json, nullable=False),
     Column("status", Integer, nullable=False),
     Column("answers", Integer, nullable=False),
     Column("milliseconds", Integer, nullable=False),
-    # negotiated (PS3.4 K.5): names by sound, and the zone of its times in minutes east of UTC
     Column("fuzzy_names", Boolean, nullable=False, server_default=false()),
     Column("offset_minutes", Integer, nullable=True),
 )

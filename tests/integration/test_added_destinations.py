@@ -175,6 +175,7 @@ WRONG = [
     ({**HOOK, "secret_env": "BROKER__DATABASE__URL"}, "secret_env", "must begin with DESTINATION_"),
     ({**HOOK, "secret_env": "", "secret_file": "/etc/passwd"}, "secret_file", "only for destinations of the settings"),
     ({**HOOK, "url": "http://dashboard/x"}, "", "http is only for private networks"),
+    ({**HOOK, "sites": ["north"]}, "sites", "no sender has one of these sites"),
 ]
 
 

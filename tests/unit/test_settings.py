@@ -12,6 +12,7 @@ from broker.destination_settings import KINDS
 from broker.settings import DeviceSettings, SenderSettings, Settings, is_loopback
 from broker.settings_source import SettingsError, find_file, load
 from broker.shipped import config_folder
+from broker.wiring import make_site
 
 SHIPPED = config_folder() / "broker.toml"
 
@@ -130,6 +131,40 @@ def test_what_is_wrong_with_a_destination_is_told(kind: str, wrong: dict[str, ob
     entry = {"name": "a", "kind": kind, **DESTINATION[kind], **wrong}
     with pytest.raises(SettingsError) as error:
         load(SHIPPED, {"BROKER__DESTINATIONS": json.dumps([entry])})
+    (problem,) = error.value.problems
+    assert problem.key == key
+    assert words in problem.text
+
+
+SENDERS = [{"name": "ris-n", "site": "north"}, {"name": "his-n", "site": "north"}, {"name": "ris-s", "site": "south"}]
+SITES = [
+    pytest.param([], [], set(), id="all"),
+    pytest.param(["north"], [], {"ris-n", "his-n"}, id="of a site"),
+    pytest.param(["north", "south"], [], {"ris-n", "his-n", "ris-s"}, id="of two sites"),
+    pytest.param(["north"], ["ris-n", "ris-s"], {"ris-n"}, id="of a site and named"),
+]
+
+
+@pytest.mark.parametrize(("sites", "senders", "heard"), SITES)
+def test_a_destination_hears_the_senders_of_its_sites(sites: list[str], senders: list[str], heard: set[str]) -> None:
+    entry = {"name": "a", "kind": "hl7", "host": "h", "port": 1, "sites": sites, "senders": senders}
+    environment = {"BROKER__SENDERS": json.dumps(SENDERS), "BROKER__DESTINATIONS": json.dumps([entry])}
+    (rule,) = make_site(load(SHIPPED, environment)).destinations
+    assert rule.senders == heard
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key", "words"),
+    [
+        ({"sites": ["west"]}, "destinations[1].sites", "no sender has site 'west'"),
+        ({"sites": ["north"], "senders": ["ris-s"]}, "destinations[1].senders", "none of its senders is of its sites"),
+    ],
+)
+def test_a_destination_that_nobody_would_reach_is_an_error(wrong: dict[str, object], key: str, words: str) -> None:
+    entry = {"name": "a", "kind": "hl7", "host": "h", "port": 1, **wrong}
+    environment = {"BROKER__SENDERS": json.dumps(SENDERS), "BROKER__DESTINATIONS": json.dumps([entry])}
+    with pytest.raises(SettingsError) as error:
+        load(SHIPPED, environment)
     (problem,) = error.value.problems
     assert problem.key == key
     assert words in problem.text
