@@ -8,11 +8,13 @@ from itertools import zip_longest
 
 from broker.domain.attributes import Level
 from broker.domain.model import Identifier, OrderChange, OrderControl
+from broker.intake.environment import Unusable
 from broker.intake.grouping import appointment_groups
 from broker.intake.identities import number
 from broker.intake.order_parts import Reader
 from broker.intake.pieces import Index, Scope, Source
 from broker.intake.procedures import combine
+from broker.intake.rules import Problem
 from broker.intake.translation import ChangeTrace, Translation, occurred_at, patient_change, visit_change
 from hl7.errors import Location
 from hl7.paths import parse_path
@@ -43,7 +45,7 @@ def translate_appointment(index: Index, trigger: str, reader: Reader, translatio
     combined = combine(parts)
     for mapped in (request, patient, visit, *combined.mapped):
         translation.problems += [replace(p, fatal=False) if p.keyword == "Modality" else p for p in mapped.problems]
-    appointments = tuple(n for source in _APPOINTMENT for n in _numbers(scope, source)[:1])
+    appointments = tuple(n for source in _APPOINTMENT for n in _numbers(scope, source, translation)[:1])
     change = OrderChange(
         control=control, placer=request.identifier("PlacerOrderNumberImagingServiceRequest"),
         filler=request.identifier("FillerOrderNumberImagingServiceRequest"),
@@ -52,18 +54,27 @@ def translate_appointment(index: Index, trigger: str, reader: Reader, translatio
         occurred_at=occurred_at(index.message, reader.env), appointments=appointments, reason=reason,
     )  # fmt: skip
     entities = {"patient": patient.trace, "visit": visit.trace, "order": request.trace, **combined.traces}
-    for one in _of_each_order(change, scope):
+    for one in _of_each_order(change, scope, translation):
         translation.changes.append(one)
         translation.traces.append(ChangeTrace("SCH", control.value, entities))
 
 
-def _of_each_order(change: OrderChange, scope: Scope) -> list[OrderChange]:
+def _of_each_order(change: OrderChange, scope: Scope, translation: Translation) -> list[OrderChange]:
     """An appointment for several orders repeats SCH-26 and SCH-27, pair by pair."""
-    placers, fillers = _numbers(scope, _PLACER), _numbers(scope, _FILLER)
+    placers, fillers = _numbers(scope, _PLACER, translation), _numbers(scope, _FILLER, translation)
     if max(len(placers), len(fillers)) < 2:
         return [change]
     return [replace(change, placer=p, filler=f) for p, f in zip_longest(placers, fillers)]
 
 
-def _numbers(scope: Scope, source: Source) -> list[Identifier]:
-    return [found for piece in scope.pieces(source) if (found := number(piece)) is not None]
+def _numbers(scope: Scope, source: Source, translation: Translation) -> list[Identifier]:
+    """The numbers that a source names; one that no identifier may be refuses the message."""
+    found: list[Identifier] = []
+    for piece in scope.pieces(source):
+        try:
+            one = number(piece)
+        except Unusable as error:
+            translation.problems.append(Problem("appointment", error.text, piece.location, error.code, fatal=True))
+        else:
+            found += [one] if one is not None else []
+    return found

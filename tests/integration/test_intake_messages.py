@@ -358,7 +358,23 @@ def test_foreign_message_is_answered(sqlite_url, path):
 
 
 SEGMENTS = st.sampled_from([line for name in cases.CASES for line in cases.message(name).split(b"\r") if line])
+SAMPLES = st.sampled_from([cases.message(name) for name in cases.CASES])
+TRICKS = st.sampled_from(
+    [b"|", b"^", b"~", b"&", b"\\", b'""', b"\\E\\", b"\\X0D\\", b"\xff", b"\x1b$B", b"\r", b"20269999"]
+)
+
+
+def spoilt(sample: bytes, tricks: list[tuple[int, bytes]]) -> bytes:
+    """A sample of any kind, with what is special in HL7 at any places after its header."""
+    header = sample.index(b"\r")
+    for at, trick in tricks:
+        place = header + at % (len(sample) - header)
+        sample = sample[:place] + trick + sample[place:]
+    return sample
+
+
 MANGLED = st.one_of(
+    st.builds(spoilt, SAMPLES, st.lists(st.tuples(st.integers(0, 5000), TRICKS), min_size=1, max_size=5)),
     st.binary(max_size=300),
     st.binary(max_size=60).map(lambda tail: NEW[: len(NEW) // 2] + tail),
     st.lists(SEGMENTS, max_size=8).map(
@@ -368,7 +384,7 @@ MANGLED = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=MANGLED)
 @example(raw=b"FHS")
 @example(raw=b"BHS|^~\\&|RIS\r" + NEW + b"BTS|1\rBHS\r" + CHANGE)

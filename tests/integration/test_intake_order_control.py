@@ -135,6 +135,16 @@ def test_an_appointment_that_is_off_takes_the_step_off_the_lists(feed, event, re
     assert one.items()["SPS1"]["ScheduledProcedureStepStartDate"] == "20240707"
 
 
+@pytest.mark.parametrize("place", [1, 2, 26, 27])
+def test_a_number_of_an_appointment_that_cannot_be_one_is_refused(feed, place):
+    """It was taken for a fault of ours."""
+    one = placed(feed())
+    fields = [""] * 28
+    fields[0], fields[1], fields[26], fields[place] = "SCH", "AP1", "P1^HIS", "A\\E\\1"
+    assert one.send("SIU^S13", "|".join(fields), "AIS|1||CTHEAD^CT head^L|20240707113000") == "AE 102"
+    assert one.newest().error_location.startswith(f"SCH-{place}")
+
+
 def test_an_appointment_without_order_by_policy(feed):
     assert feed().send("SIU^S12", pid(), SCH, "AIS|1||MRBRAIN^MR brain^L|20240707113000") == "AE 204"
     one = feed(unknown_appointment="create", canceled_appointment="cancel")
