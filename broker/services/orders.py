@@ -6,7 +6,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from broker.domain.errors import Reason, Refusal
+from broker.domain.errors import Conflict, Reason, Refusal
 from broker.domain.model import Actor, Fact, FactKind, Identifier, Order, OrderChange, OrderControl
 from broker.domain.scheduling import Decision, decide
 from broker.domain.states import OrderStatus, StepStatus, order_status
@@ -75,7 +75,7 @@ def _apply_to(
     if decision.order is None:
         early_news.remember_cancellation(connection, _numbers(change), sender, change.occurred_at, journal_key)
         return AppliedOrder(None, decision.facts, ("the order is not known; a later one with this number is canceled",))
-    _check_studies(connection, decision.order, change)
+    _check_studies(connection, decision.order, change, sender)
     if present is None:
         decision = _canceled_early(connection, decision, change, sender)
     saved, warnings = _write(connection, context, present, decision, change, sender)
@@ -134,11 +134,13 @@ def _canceled_early(connection: Connection, decision: Decision, change: OrderCha
     return replace(decision, order=replace(order, procedures=procedures), facts=(*decision.facts, canceled))
 
 
-def _check_studies(connection: Connection, order: Order, change: OrderChange) -> None:
+def _check_studies(connection: Connection, order: Order, change: OrderChange, sender: str) -> None:
     """A Study Instance UID belongs to one order for ever (HL7 inbound reference 9)."""
     for procedure in order.procedures:
         owner = store.owner_of_study(connection, procedure.study_instance_uid)
         if owner is not None and owner != order.key:
+            if order.key is None and owner in _find(connection, change, sender):
+                raise Conflict("another message has just placed this order")
             raise Refusal(Reason.DUPLICATE_KEY, "another order already has this Study Instance UID", where=change.where)
 
 

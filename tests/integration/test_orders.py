@@ -28,6 +28,7 @@ from broker.domain.site import Site
 from broker.services import orders, patients
 from broker.services.context import Context
 from broker.store import events
+from broker.store import orders as order_store
 from broker.store.database import Connection, Database
 from broker.store.tables import journal_entry, worklist_item, worklist_item_station
 
@@ -206,3 +207,25 @@ def test_simultaneous_first_messages_make_one_order(context: Context) -> None:
         applied = list(pool.map(lambda _: apply(context, bare), range(4)))
     assert len({a.request_key for a in applied}) == 1
     assert len(items(context)) == 1
+
+
+@pytest.mark.postgres
+def test_an_order_that_another_message_has_just_placed_is_no_other_order(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look for the order found none; then the other message committed, with the study that both derive."""
+    database = Database(postgres_url)
+    context = Context(database, Site(zone=ZoneInfo("Europe/Zurich")), lambda: NOW)
+    first = apply(context, order())
+    looks: list[list[int]] = []
+
+    def too_early(*asked: Any) -> list[int]:
+        looks.append([] if not looks else find(*asked))
+        return looks[-1]
+
+    find = order_store.find
+    monkeypatch.setattr(order_store, "find", too_early)
+    assert apply(context, order()).request_key == first.request_key
+    assert looks[0] == []
+    assert len(looks) > 2
+    database.close()
