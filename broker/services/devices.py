@@ -6,8 +6,10 @@ last fraction of a second of them; nothing that was acknowledged is among them.
 
 import logging
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from broker.domain.errors import Unavailable
 from broker.services.context import Context
@@ -24,6 +26,9 @@ _SECONDS_BETWEEN_BATCHES = 0.2
 #: more than this waiting means that the database does not keep up; further records are dropped and counted
 _MOST_WAITING = 50_000
 _LONGEST_WARNING = 255
+#: queries written in one transaction: orders and exams that come meanwhile wait for no more than these.  When more come
+#: at once, the same query of the same device with the same answer is written once, with the number of its repeats
+_QUERIES_AT_ONCE = 200
 
 
 class WarningKind(StrEnum):
@@ -123,12 +128,17 @@ class DeviceLog:
             store.seen(connection, batch.seen)
             registry_store.came_from(connection, batch.addresses)
             registry_store.warn(connection, batch.warned)
-            store.queried(connection, batch.queries)
 
+        written = 0
         try:
-            self._context.database.write(work)
+            if batch.seen or batch.warned:
+                self._context.database.write(work)
+            for some in _parts(_without_repeats(batch.queries)):
+                self._context.database.write(partial(_add, records=some))
+                written += sum(record.times for record in some)
         except Unavailable:
-            _log.warning("%d query records are lost: the database cannot be reached", len(batch.queries))
+            lost = len(batch.queries) - written
+            _log.warning("%d query records are lost: the database cannot be reached", lost)
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -143,3 +153,27 @@ class DeviceLog:
             self.flush()
         except Exception:  # noqa: BLE001 - the last line of defence of a thread; the traceback holds no values
             _log.exception("a batch of query records could not be written")
+
+
+def _add(connection: Connection, records: Sequence[QueryRecord]) -> None:
+    store.queried(connection, records)
+
+
+def _without_repeats(records: Sequence[QueryRecord]) -> Sequence[QueryRecord]:
+    """The newest of each, counting the others; all of them while they are few."""
+    if len(records) <= _QUERIES_AT_ONCE:
+        return records
+    newest: dict[object, QueryRecord] = {}
+    for record in records:
+        same = (
+            record.calling_ae_title, record.address, str(record.keys), record.status, tuple(record.step_keys),
+            record.answers, record.fuzzy_names, record.offset,
+        )  # fmt: skip
+        before = newest.get(same)
+        newest[same] = record if before is None else replace(record, times=before.times + record.times)
+    return list(newest.values())
+
+
+def _parts(records: Sequence[QueryRecord]) -> Iterator[Sequence[QueryRecord]]:
+    for first in range(0, len(records), _QUERIES_AT_ONCE):
+        yield records[first : first + _QUERIES_AT_ONCE]

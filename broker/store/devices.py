@@ -38,6 +38,8 @@ class QueryRecord:
     #: negotiated: names by sound, and the zone of its times in minutes east of UTC (None: the site's)
     fuzzy_names: bool = False
     offset: int | None = None
+    #: how many queries it stands for: a device that repeats itself many times a second is recorded once
+    times: int = 1
 
 
 def seen(connection: Connection, devices: Sequence[SeenDevice]) -> None:
@@ -115,7 +117,7 @@ def _given(records: Sequence[QueryRecord]) -> list[dict[str, Any]]:
                 "last_at": record.at, "times": 0,
             }  # fmt: skip
             row = rows.setdefault((step_key, record.calling_ae_title), new)
-            row["times"] += 1
+            row["times"] += record.times
             row["last_at"] = max(row["last_at"], record.at)
     return [rows[key] for key in sorted(rows)]
 
