@@ -11,17 +11,15 @@ from types import MappingProxyType
 
 from broker.destination_fields import read, written
 from broker.destination_settings import DestinationSettings
-from broker.domain.errors import Unavailable
 from broker.services import added_destinations
 from broker.services.added_destinations import AddedDestination
 from broker.services.context import Context
 from broker.services.destination_desk import SetDestination, WrongSettings
+from broker.services.refreshing import Refresher
 from broker.settings import Settings
 from broker.wiring import heard, make_rule
 
 _log = logging.getLogger(__name__)
-#: seconds until what another process added is known here; changes of this process count at once
-_SECONDS_BETWEEN_LOOKS = 0.5
 
 #: gets the name and the settings of a destination that was added or changed; None: it was removed
 Follower = Callable[[str, DestinationSettings | None], None]
@@ -42,9 +40,7 @@ class DestinationList:
         self._troubles: dict[str, str] = {}
         self._followers: list[Follower] = []
         self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="destination-list", daemon=True)
-        self._reachable = True
+        self._refresher = Refresher("added destinations", self.refresh)
 
     def follow(self, follower: Follower) -> None:
         """Tell of every destination that people added, now and as they change; of those of the settings never."""
@@ -92,14 +88,11 @@ class DestinationList:
 
     def start(self) -> None:
         """Read now, and again and again; without a database those of the settings count until it is there."""
-        self._look()
-        self._thread.start()
+        self._refresher.start()
 
     def stop(self) -> None:
         """End the thread."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._refresher.stop()
 
     def _readable(self, rows: tuple[AddedDestination, ...]) -> list[tuple[str, DestinationSettings]]:
         found = []
@@ -122,19 +115,3 @@ class DestinationList:
         except (OSError, ValueError) as error:
             self._troubles[name] = f"it cannot be used: {error}"
             _log.error("added destination %s cannot be used: %s", name, error)
-
-    def _run(self) -> None:
-        while not self._ended.wait(_SECONDS_BETWEEN_LOOKS):
-            self._look()
-
-    def _look(self) -> None:
-        try:
-            self.refresh()
-        except Unavailable:
-            if self._reachable:
-                _log.warning("the database cannot be reached: the added destinations stay as they were")
-            self._reachable = False
-        except Exception:  # noqa: BLE001 - the last line of defence of a thread; the traceback holds no values
-            _log.exception("the added destinations could not be read")
-        else:
-            self._reachable = True

@@ -18,7 +18,7 @@ StartBroker = Callable[..., BrokerProcess]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuses a misspelt BROKER_TEST_REQUIRE before any test is run; pynetdicom closes what it opens."""
+    """Refuses a misspelt BROKER_TEST_REQUIRE before any test is run; lets pynetdicom close what it opens."""
     requirements.required()
     library.mend_sockets()
 

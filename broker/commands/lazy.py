@@ -3,7 +3,7 @@
 Must not: know any command.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -23,7 +23,7 @@ class Place:
     attribute: str = "app"
 
 
-class LazyCommands(MutableMapping[str, Any]):
+class LazyCommands(Mapping[str, Any]):
     """Commands by name, in the order of ``places``; each is made when it is first looked at."""
 
     def __init__(self, places: Mapping[str, Place]) -> None:
@@ -34,13 +34,6 @@ class LazyCommands(MutableMapping[str, Any]):
         if name not in self._made:
             self._made[name] = _make(name, self._places[name])
         return self._made[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._made[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._places[name]
-        self._made.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

@@ -5,7 +5,6 @@ provide cannot be changed here: the settings file is the truth about those.
 """
 
 import logging
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,9 +13,10 @@ from typing import Any
 
 from broker.domain.device_settings import profile_of, settings_of
 from broker.domain.devices import DeviceProfile, DeviceRegistry
-from broker.domain.errors import Reason, Refusal, Unavailable
+from broker.domain.errors import Reason, Refusal
 from broker.domain.near_misses import near_misses
 from broker.services.context import Context
+from broker.services.refreshing import Refresher
 from broker.store import device_registry as store
 from broker.store import devices as seen_store
 from broker.store import tolerations
@@ -26,8 +26,6 @@ from broker.store.devices import QueryRecord, SeenDevice
 from broker.store.tolerations import TolerationCount
 
 _log = logging.getLogger(__name__)
-#: seconds until what another process registered is known here; changes of this process count at once
-_SECONDS_BETWEEN_LOOKS = 0.5
 #: an AE title that came from two addresses within this time may be two devices
 _TWO_ADDRESSES = timedelta(hours=24)
 
@@ -83,9 +81,7 @@ class DeviceDirectory:
         self._context = context
         self._provisioned = {p.ae_title: p for p in provisioned}
         self._registry = DeviceRegistry(self._provisioned)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="device-registry", daemon=True)
-        self._reachable = True
+        self._refresher = Refresher("registered devices", self.refresh)
 
     def known(self, ae_title: str) -> bool:
         """True when the device is registered."""
@@ -107,30 +103,11 @@ class DeviceDirectory:
 
     def start(self) -> None:
         """Read now, and again and again; without a database the devices of the settings count until it is there."""
-        self._look()
-        self._thread.start()
+        self._refresher.start()
 
     def stop(self) -> None:
         """End the thread."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(_SECONDS_BETWEEN_LOOKS):
-            self._look()
-
-    def _look(self) -> None:
-        try:
-            self.refresh()
-        except Unavailable:
-            if self._reachable:
-                _log.warning("the database cannot be reached: the registered devices stay as they were")
-            self._reachable = False
-        except Exception:  # noqa: BLE001 - the last line of defence of a thread; the traceback holds no values
-            _log.exception("the registered devices could not be read")
-        else:
-            self._reachable = True
+        self._refresher.stop()
 
 
 def _profile(registration: Registration) -> DeviceProfile:

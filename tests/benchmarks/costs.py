@@ -1,4 +1,4 @@
-"""Owns: `make bench-costs`: what one order, exam, notification and query cost inside the broker, counted: calls of
+"""Owns: `make bench-costs`: what one order, exam and notification cost inside the broker, counted: calls of
 functions, SQL statements, milliseconds of processor. Must not: measure sockets or the disk.
 
 Calls and statements do not depend on what else the machine does, so they show what a change of the code changed.

@@ -10,16 +10,15 @@ from playwright.async_api import Page, async_playwright, expect
 
 from broker import parts
 from broker.delivery.sender import Sender
-from broker.destination_list import DestinationList
 from broker.domain.model import Actor, FactKind, Source
 from broker.services import destinations, people
 from broker.services.context import Context
 from broker.settings import Settings
 from broker.web.config import WebConfig
 from broker.web.server import WebServer
-from broker.wiring import open_context
 from tests.peers.mllp_receiver import MllpReceiver, answer
 from tests.peers.orders import happen, place
+from tests.support.node import sending_node
 from tests.support.requirements import chromium_path, need
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -49,16 +48,10 @@ def room(sqlite_url: str, tmp_path: Path) -> Iterator[Room]:
                 "delivery": {"templates_dir": str(tmp_path)},
             }
         )  # fmt: skip
-        context = open_context(settings)
-        stack.callback(context.database.close)
-        subscribers = parts.make_subscribers(settings)
-        sender = parts.make_delivery(settings, context, subscribers)
-        sender.start()
-        stack.callback(sender.stop, 2.0)
-        known = DestinationList(settings, context)
-        parts.follow_destinations(settings, context, sender, subscribers, known)
-        outgoing = parts.make_outgoing(settings, context, sender, subscribers, known)
-        yield Room(context, outgoing, sender, receiver, tmp_path)
+        node = sending_node(settings, stack)
+        parts.follow_destinations(settings, node.context, node.sender, node.subscribers, node.known)
+        outgoing = parts.make_outgoing(settings, node.context, node.sender, node.subscribers, node.known)
+        yield Room(node.context, outgoing, node.sender, receiver, tmp_path)
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ from broker.services.people import Role
 from broker.settings import Settings
 from broker.web.app import create_app
 from broker.web.config import WebConfig
-from broker.wiring import open_context
 from tests.conftest import StartBroker
 from tests.integration.web_client import BASE, sign_in
 from tests.peers.mllp_receiver import MllpReceiver, silent
 from tests.peers.order_messages import omi
 from tests.peers.orders import happen, place
 from tests.support.command import broker
+from tests.support.node import sending_node
 from tests.support.wait import until
 
 STARTED, COMPLETED = FactKind.ORDER_STARTED, FactKind.ORDER_COMPLETED
@@ -62,17 +62,11 @@ def node(settings: Settings) -> Iterator[Node]:
 
 
 def make_node(settings: Settings, stack: ExitStack) -> Node:
-    context = open_context(settings)
-    stack.callback(context.database.close)
-    subscribers = parts.make_subscribers(settings)
-    sender = parts.make_delivery(settings, context, subscribers)
-    sender.start()
-    stack.callback(sender.stop, 2.0)
-    known = DestinationList(settings, context)
-    parts.follow_destinations(settings, context, sender, subscribers, known)
-    known.start()
-    stack.callback(known.stop)
-    return Node(context, known, Desk(settings, context, known))
+    made = sending_node(settings, stack)
+    parts.follow_destinations(settings, made.context, made.sender, made.subscribers, made.known)
+    made.known.start()
+    stack.callback(made.known.stop)
+    return Node(made.context, made.known, Desk(settings, made.context, made.known))
 
 
 @asynccontextmanager

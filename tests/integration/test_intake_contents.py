@@ -1,6 +1,5 @@
 """What orders say and leave out: groups, absent and deleted fields, measures and comments, on a real database."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -8,19 +7,6 @@ import pytest
 from tests.peers.feed import Feed, pid
 
 LATER = "20240705090000"
-
-
-@pytest.fixture
-def feed(database_url: str) -> Iterator[Callable[..., Feed]]:
-    feeds: list[Feed] = []
-
-    def make(**policy: Any) -> Feed:
-        feeds.append(Feed(database_url, **policy))
-        return feeds[-1]
-
-    yield make
-    for one in feeds:
-        one.close()
 
 
 def segment(name: str, **fields: str) -> str:

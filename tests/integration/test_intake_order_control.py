@@ -1,7 +1,5 @@
 """Order control, appointments and reports over the whole road: message to worklist item, on a real database."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -9,19 +7,6 @@ from broker.intake.handler import HandlerConfig
 from tests.peers.feed import Feed, obr, orc, pid
 
 START = "20240706093000"
-
-
-@pytest.fixture
-def feed(database_url: str) -> Iterator[Callable[..., Feed]]:
-    feeds: list[Feed] = []
-
-    def make(config: HandlerConfig | None = None, **policy: Any) -> Feed:
-        feeds.append(Feed(database_url, config, **policy))
-        return feeds[-1]
-
-    yield make
-    for one in feeds:
-        one.close()
 
 
 def placed(one: Feed, order: str = "1", **given: str) -> Feed:

@@ -1,7 +1,5 @@
 """Several procedures under one order number: a message touches those it names, by number or by code, and no other."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -10,19 +8,6 @@ from tests.peers.feed import Feed, pid
 START = "20240706093000"
 LATER, LAST = "20240705090000", "20240705100000"
 HEAD, ABDOMEN, BRAIN = "CTHEAD^CT head^L", "CTX^CT abdomen^L", "MRX^MR brain^L"
-
-
-@pytest.fixture
-def feed(database_url: str) -> Iterator[Callable[..., Feed]]:
-    feeds: list[Feed] = []
-
-    def make(**policy: Any) -> Feed:
-        feeds.append(Feed(database_url, **policy))
-        return feeds[-1]
-
-    yield make
-    for one in feeds:
-        one.close()
 
 
 def orc(control: str, status: str = "") -> str:

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from broker import parts
-from broker.destination_list import DestinationList
 from broker.domain.errors import Refusal
 from broker.domain.model import FactKind
 from broker.domain.notifications import NotificationState
@@ -20,10 +19,10 @@ from broker.settings import Settings
 from broker.template_desk import Desk
 from broker.web.app import create_app
 from broker.web.config import WebConfig
-from broker.wiring import open_context
 from tests.integration.web_client import BASE, sign_in
 from tests.peers.mllp_receiver import MllpReceiver
 from tests.peers.orders import happen, place
+from tests.support.node import sending_node
 from tests.support.wait import until
 
 STARTED, COMPLETED = FactKind.ORDER_STARTED, FactKind.ORDER_COMPLETED
@@ -55,15 +54,9 @@ def room(sqlite_url: str, tmp_path: Path) -> Iterator[Room]:
                 "delivery": {"templates_dir": str(folder), "first_retry": 0.05},
             }
         )  # fmt: skip
-        context = open_context(settings)
-        stack.callback(context.database.close)
-        subscribers = parts.make_subscribers(settings)
-        sender = parts.make_delivery(settings, context, subscribers)
-        sender.start()
-        stack.callback(sender.stop, 2.0)
-        known = DestinationList(settings, context)
-        outgoing = parts.make_outgoing(settings, context, sender, subscribers, known)
-        yield Room(context, outgoing.templates, receiver, folder)
+        node = sending_node(settings, stack)
+        outgoing = parts.make_outgoing(settings, node.context, node.sender, node.subscribers, node.known)
+        yield Room(node.context, outgoing.templates, receiver, folder)
 
 
 @asynccontextmanager
